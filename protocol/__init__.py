@@ -1,0 +1,1 @@
+"""The words that cross a process boundary, and how they cross."""

@@ -1,0 +1,1 @@
+"""Messages to and from Cap'n Proto: one generated module per schema."""

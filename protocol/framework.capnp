@@ -1,0 +1,52 @@
+@0xc5d3e4917f0b6833;
+using V = import "/protocol/values.capnp";
+# Framework and leading master. Every call carries a number of the caller's; the answer repeats it.
+
+struct Subscribe {
+  call @0 :UInt64;
+  frameworkId @1 :Text;           # empty: a new framework, unless the token is known
+  token @2 :Text;                 # random, made once by the scheduler: a repeated first call finds the same framework
+  name @3 :Text; user @4 :Text; hostname @5 :Text;
+  roles @6 :List(Text);
+  failoverTimeoutNs @7 :Int64;    # how long its tasks live on without it
+  labels @8 :List(V.Label);
+}
+struct Subscribed { call @0 :UInt64; frameworkId @1 :Text; tasks @2 :List(V.TaskStatus); }  # tasks: all that are not terminal
+
+struct LaunchTask { description @0 :V.TaskDescription; }
+struct KillTask { taskId @0 :Text; graceNs @1 :Int64; }
+struct Operation { union { unset @0 :Void; launchTask @1 :LaunchTask; killTask @2 :KillTask; } }
+
+struct Accept { call @0 :UInt64; offers @1 :List(Text); operations @2 :List(Operation); refuseNs @3 :Int64; }
+struct Decline { call @0 :UInt64; offers @1 :List(Text); refuseNs @2 :Int64; }
+struct Revive { call @0 :UInt64; roles @1 :List(Text); }      # no roles: all
+struct Suppress { call @0 :UInt64; roles @1 :List(Text); }
+struct KillTasksCall { call @0 :UInt64; kills @1 :List(KillTask); }
+struct Acknowledgement { taskId @0 :Text; launch @1 :UInt64; sequence @2 :UInt64; }
+struct Acknowledge { acknowledgements @0 :List(Acknowledgement); }
+struct Reconcile { call @0 :UInt64; tasks @1 :List(Text); }   # no tasks: all that are not terminal
+struct Teardown { call @0 :UInt64; }
+struct CallDone { call @0 :UInt64; refused @1 :Text; text @2 :Text; }   # refused: empty, or a reason's name
+
+struct Offer {
+  offerId @0 :Text; agentId @1 :Text; hostname @2 :Text; address @3 :Text; role @4 :Text;
+  resources @5 :V.Resources; attributes @6 :List(V.Attribute);
+}
+struct Offers { offers @0 :List(Offer); }
+struct Rescinded { offers @0 :List(Text); }
+struct Updates { statuses @0 :List(V.TaskStatus); }           # acknowledge each whose sequence is not 0
+struct FrameworkFailed { reason @0 :Text; text @1 :Text; }    # evicted, torn down: the scheduler must stop
+
+# What schedulers keep in the log, subscribed or not: requests and answers of rlog/spaces.capnp, in the link's order.
+struct Keep { request @0 :Data; }
+struct Kept { answer @0 :Data; }
+
+struct FrameworkMessage { union {
+  unset @0 :Void;
+  subscribe @1 :Subscribe; subscribed @2 :Subscribed;
+  accept @3 :Accept; decline @4 :Decline; revive @5 :Revive; suppress @6 :Suppress;
+  killTasks @7 :KillTasksCall; acknowledge @8 :Acknowledge; reconcile @9 :Reconcile; teardown @10 :Teardown;
+  callDone @11 :CallDone;
+  offers @12 :Offers; rescinded @13 :Rescinded; updates @14 :Updates; frameworkFailed @15 :FrameworkFailed;
+  keep @16 :Keep; kept @17 :Kept;
+} }

@@ -1,0 +1,73 @@
+@0xf3b9815e6a2c4d55;
+using V = import "/protocol/values.capnp";
+# Operators' tools to a master or an agent: one request, one answer with the same call number.
+
+struct ListMasters { call @0 :UInt64; }
+# Lists come in pages: `isMore` says that asking with `after` = the last one's id (of a task: its launch) brings the rest.
+struct ListAgents { call @0 :UInt64; after @1 :Text; }
+struct ListFrameworks { call @0 :UInt64; all @1 :Bool; after @2 :Text; }
+struct ListTasks { call @0 :UInt64; all @1 :Bool; frameworkId @2 :Text; task @3 :Text; after @4 :Text; }  # task: id or framework/id; all: ended ones too
+struct ListOffers { call @0 :UInt64; after @1 :Text; }
+struct ListRoles { call @0 :UInt64; after @1 :Text; }
+struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
+struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
+struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
+# Changes of who leads and who belongs are answered when they are committed.
+struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
+struct PromoteMaster { call @0 :UInt64; address @1 :Text; }            # a learner that has caught up becomes a voter
+struct RemoveMaster { call @0 :UInt64; address @1 :Text; }
+struct TransferLeadership { call @0 :UInt64; address @1 :Text; }
+struct ReadFile { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; file @3 :Text; offset @4 :UInt64; length @5 :UInt32; }
+
+# A copy of a master's log: its snapshot piece by piece, then the committed entries after it.
+struct ReadSnapshot { call @0 :UInt64; index @1 :UInt64; offset @2 :UInt64; }      # index 0: the newest, from its beginning
+struct ReadEntries { call @0 :UInt64; first @1 :UInt64; last @2 :UInt64; }
+
+struct MasterView {
+  address @0 :Text; role @1 :Text; term @2 :UInt64; committed @3 :UInt64; applied @4 :UInt64; isReachable @5 :Bool; version @6 :Text;
+  last @7 :UInt64; snapshotIndex @8 :UInt64; snapshotBytes @9 :UInt64; fsyncNs @10 :UInt64; usedBytes @11 :UInt64; freeBytes @12 :UInt64;
+  member @13 :Text; lag @14 :UInt64; clusterId @15 :Text;      # member: voter, learner or nothing; lag: entries it lacks, as the leader knows
+}
+struct AgentView {
+  agentId @0 :Text; hostname @1 :Text; address @2 :Text; state @3 :Text;       # state: connected, disconnected, unreachable
+  total @4 :V.Resources; allocated @5 :V.Resources; offered @6 :V.Resources;
+  attributes @7 :List(V.Attribute); tasks @8 :UInt32; registeredNs @9 :Int64; version @10 :Text; isolation @11 :List(Text);
+}
+struct FrameworkView {
+  frameworkId @0 :Text; name @1 :Text; principal @2 :Text; user @3 :Text; roles @4 :List(Text); state @5 :Text;
+  tasks @6 :UInt32; offers @7 :UInt32; allocated @8 :V.Resources; subscribedNs @9 :Int64; failoverTimeoutNs @10 :Int64; hostname @11 :Text;
+}
+struct TaskView {
+  status @0 :V.TaskStatus; description @1 :V.TaskDescription; role @2 :Text;
+  agentAddress @3 :Text; agentHostname @4 :Text; launchedNs @5 :Int64; frameworkName @6 :Text;
+}
+struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; }
+struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text; }
+
+struct Masters { call @0 :UInt64; masters @1 :List(MasterView); }
+struct Agents { call @0 :UInt64; agents @1 :List(AgentView); isMore @2 :Bool; }
+struct Frameworks { call @0 :UInt64; frameworks @1 :List(FrameworkView); isMore @2 :Bool; }
+struct Tasks { call @0 :UInt64; tasks @1 :List(TaskView); isMore @2 :Bool; }
+struct OfferList { call @0 :UInt64; offers @1 :List(OfferView); isMore @2 :Bool; }
+struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
+struct Done { call @0 :UInt64; text @1 :Text; }
+struct FileChunk { call @0 :UInt64; content @1 :Data; sizeBytes @2 :UInt64; isFinal @3 :Bool; }   # isFinal: the task has ended
+struct SnapshotPart {
+  call @0 :UInt64; index @1 :UInt64; term @2 :UInt64; configurationIndex @3 :UInt64; voters @4 :List(Text);   # index 0: there is none
+  sizeBytes @5 :UInt64; crc @6 :UInt32; content @7 :Data;
+  logTerm @8 :UInt64; committed @9 :UInt64; cluster @10 :Text; stampNs @11 :Int64;   # of the log as it is now
+}
+struct LogEntry { index @0 :UInt64; term @1 :UInt64; command @2 :Data; }
+struct EntriesPart { call @0 :UInt64; entries @1 :List(LogEntry); }                # at least one, if any was asked for
+struct Failed { call @0 :UInt64; reason @1 :Text; text @2 :Text; leader @3 :Text; }
+
+struct OperatorMessage { union {
+  unset @0 :Void;
+  listMasters @1 :ListMasters; listAgents @2 :ListAgents; listFrameworks @3 :ListFrameworks; listTasks @4 :ListTasks;
+  listOffers @5 :ListOffers; listRoles @6 :ListRoles; killTaskByOperator @7 :KillTaskByOperator;
+  removeFramework @8 :RemoveFramework; setWeight @9 :SetWeight; readFile @10 :ReadFile;
+  masters @11 :Masters; agents @12 :Agents; frameworks @13 :Frameworks; tasks @14 :Tasks; offerList @15 :OfferList;
+  roles @16 :Roles; done @17 :Done; fileChunk @18 :FileChunk; failed @19 :Failed;
+  readSnapshot @20 :ReadSnapshot; readEntries @21 :ReadEntries; snapshotPart @22 :SnapshotPart; entriesPart @23 :EntriesPart;
+  addMaster @24 :AddMaster; promoteMaster @25 :PromoteMaster; removeMaster @26 :RemoveMaster; transferLeadership @27 :TransferLeadership;
+} }

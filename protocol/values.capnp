@@ -1,0 +1,53 @@
+@0xd2a1f0c3b4e59610;
+# Values that several links share. Fields are only ever added; the first member of an enum or union is "not set".
+
+struct Scalar { name @0 :Text; amount @1 :Int64; }          # thousandths; mem and disk: bytes
+struct Range { first @0 :UInt64; last @1 :UInt64; }         # both ends belong to it
+struct Ranges { name @0 :Text; ranges @1 :List(Range); }
+struct Items { name @0 :Text; items @1 :List(Text); }
+struct Resources { scalars @0 :List(Scalar); ranges @1 :List(Ranges); sets @2 :List(Items); }
+
+struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
+struct Label { name @0 :Text; value @1 :Text; }             # of a task or framework, opaque to us
+struct Variable { name @0 :Text; value @1 :Text; }          # of a task's environment
+
+struct Uri { value @0 :Text; extract @1 :Bool; executable @2 :Bool; filename @3 :Text; }
+
+struct TaskDescription {
+  taskId @0 :Text;                # chosen by the framework, unique in it
+  name @1 :Text;
+  command @2 :List(Text);         # argv; shell text is ["/bin/sh", "-c", text]
+  resources @3 :Resources;
+  environment @4 :List(Variable);
+  uris @5 :List(Uri);
+  user @6 :Text;                  # empty: the agent's default
+  killGraceNs @7 :Int64;          # SIGTERM to SIGKILL; 0: the agent's default
+  labels @8 :List(Label);
+}
+
+enum TaskState {
+  unknown @0; staging @1; starting @2; running @3; killing @4;
+  finished @5; failed @6; killed @7; error @8; lost @9; dropped @10; unreachable @11; gone @12;
+}
+
+enum TaskReason {
+  none @0; commandExited @1; killedByFramework @2; killedByOperator @3; frameworkRemoved @4;
+  memoryLimit @5; launchFailed @6; fetchFailed @7; invalidTask @8; agentUnreachable @9;
+  agentReturned @10; agentForgot @11; reconciliation @12; agentRestarted @13; supervisorLost @14; agentRemoved @15;
+}
+
+struct TaskStatus {
+  frameworkId @0 :Text; taskId @1 :Text; agentId @2 :Text;
+  launch @3 :UInt64;              # the launch this speaks of; never reused in a cluster
+  sequence @4 :UInt64;            # counts the statuses of one launch from 1; 0: an answer outside the stream
+  state @5 :TaskState; reason @6 :TaskReason; message @7 :Text;
+  stampNs @8 :Int64;
+  exitCode @9 :Int32;             # meaningful when exited and signal = 0
+  signal @10 :UInt16;             # that ended it; 0 none
+  pid @11 :UInt32;                # on the agent's machine, first process of the container
+}
+
+struct ContainerUsage {
+  cpuNs @0 :UInt64; throttledNs @1 :UInt64; periods @2 :UInt64; throttledPeriods @3 :UInt64;
+  memoryBytes @4 :UInt64; memoryPeakBytes @5 :UInt64; pids @6 :UInt32; stampNs @7 :Int64;
+}

@@ -1,0 +1,1 @@
+"""Tests of every layer: unit, scripts, simulation, integration, faults, bench."""
