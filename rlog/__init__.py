@@ -1,0 +1,1 @@
+"""A replicated, durable log of opaque bytes, and the loop over it."""

@@ -1,0 +1,66 @@
+"""What an operator reads of a member's belonging: one line when it changes or is unusual."""
+
+import structlog
+
+from rlog.config import LogConfig
+from rlog.membership import Configuration
+from rlog.raft import Raft
+
+log = structlog.get_logger()
+
+
+class Notices:
+    """Remembers what was said of one member."""
+
+    def __init__(self, config: LogConfig) -> None:
+        self._config = config
+        self._known: Configuration | None = None
+        self._is_whole = False
+
+    def begin(self, raft: Raft) -> None:
+        """Say how the member starts."""
+        self._known, self._is_whole = raft.configuration, _is_whole(raft)
+        known, config = raft.configuration, self._config
+        if not known.members:
+            log.warning(
+                "this master belongs to no cluster and waits until it is added to one: "
+                f"quorate masters add {raft.name}",
+                join=",".join(config.join),
+            )
+        elif raft.is_amnesiac:
+            log.warning(
+                "the data directory is empty or not filled yet: this master counts for nothing "
+                "until all have founded the cluster, or its leader has filled it",
+                voters=",".join(known.voters),
+            )
+        elif raft.name not in known.members:
+            log.warning("this master was removed from its cluster; stop it")
+        elif config.voters and set(known.voters) != set(config.voters):
+            log.warning(
+                "the log has other voters than the configuration; the log's count",
+                log=",".join(known.voters),
+                configuration=",".join(config.voters),
+            )
+
+    def look(self, raft: Raft) -> None:
+        """Say what is new."""
+        if raft.configuration is not self._known:
+            self._known = raft.configuration
+            self._tell_members(raft.name, raft.configuration)
+        if not self._is_whole and _is_whole(raft):
+            self._is_whole = True
+            log.info("this master counts: its log is whole", cluster_id=raft.cluster_id)
+
+    def _tell_members(self, name: str, known: Configuration) -> None:
+        log.info(
+            "the members are others now",
+            voters=",".join(known.voters),
+            learners=",".join(known.learners),
+            index=known.index,
+        )
+        if known.members and name not in known.members:
+            log.warning("this master was removed from its cluster; stop it")
+
+
+def _is_whole(raft: Raft) -> bool:
+    return bool(raft.cluster_id) and not raft.is_amnesiac

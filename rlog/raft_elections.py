@@ -1,0 +1,130 @@
+"""How a member comes to lead: pre-vote, votes collected by voter and durable before they count."""
+
+from pysyncobj.node import Node
+
+from rlog.messages import RequestVote, TimeoutNow, Vote
+from rlog.raft_member import Member, Role
+
+
+class _SyncObj(Member):
+    """A member that can stand for election and vote."""
+
+    _votes: frozenset[str] = frozenset()
+    _amnesiac_votes: frozenset[str] = frozenset()  # of those that may have promised otherwise
+    _pre_term = 0  # the term asked for in a pre-vote under way, 0: none
+
+    def campaign(self, *, is_forced: bool = False) -> None:
+        """Ask whether an election could be won, without disturbing a leader that is well."""
+        self._put_off_election()
+        if not self.is_voter:
+            return
+        if is_forced:
+            self._stand(is_forced=True)
+            return
+        self._become_follower(self.__raftCurrentTerm)
+        self._pre_term = self.__raftCurrentTerm + 1
+        self._votes = self._amnesiac_votes = frozenset()
+        self._request_votes(self._pre_term, is_pre_vote=True)
+        self._count(self._grant_of(self._pre_term, is_pre_vote=True), self.name)
+
+    def _stand(self, *, is_forced: bool) -> None:
+        self._become_follower(self.__raftCurrentTerm)
+        self._pre_term = 0
+        self._votes = self._amnesiac_votes = frozenset()
+        self.__setState(Role.CANDIDATE)
+        self.__setCurrentTerm(self.__raftCurrentTerm + 1, self.name)
+        self._request_votes(self.__raftCurrentTerm, is_forced=is_forced)
+        # Our own vote comes back to us when it is on disk, and counts from then on.
+        self._hold(self.name, self._grant_of(self.__raftCurrentTerm))
+
+    def _grant_of(self, term: int, *, is_pre_vote: bool = False, is_granted: bool = True) -> Vote:
+        return Vote(term, is_pre_vote, is_granted, self.is_amnesiac)
+
+    def _request_votes(
+        self, term: int, *, is_pre_vote: bool = False, is_forced: bool = False
+    ) -> None:
+        last = self.journal.last
+        last_term = self.journal.term_at(last)
+        assert last_term is not None
+        request = RequestVote(term, is_pre_vote, is_forced, last, last_term, self.cluster_id)
+        for name in self.configuration.voters:
+            if name != self.name:
+                self._hold(name, request)
+
+    def _on_request_vote(self, node: Node, request: RequestVote) -> None:
+        if node.id not in self.configuration.voters and request.term <= self.__raftCurrentTerm:
+            return
+        if not request.is_forced and self._hears_leader():
+            if request.is_pre_vote:
+                self._hold(node.id, Vote(self.__raftCurrentTerm, is_pre_vote=True))
+            return
+        if request.is_pre_vote:
+            is_granted = request.term > self.__raftCurrentTerm and self._is_up_to_date(request)
+            term = request.term if is_granted else self.__raftCurrentTerm
+            self._hold(node.id, self._grant_of(term, is_pre_vote=True, is_granted=is_granted))
+            return
+        if request.term > self.__raftCurrentTerm:
+            self._become_follower(request.term)
+        is_granted = self._grant(node, request)
+        self._hold(node.id, self._grant_of(self.__raftCurrentTerm, is_granted=is_granted))
+
+    def _grant(self, node: Node, request: RequestVote) -> bool:
+        """Give this term's one vote, or say that it was given to the same member before."""
+        if request.term < self.__raftCurrentTerm or not self._is_up_to_date(request):
+            return False
+        if self.__votedForNodeId is None:
+            self.__setCurrentTerm(request.term, node.id)
+        if self.__votedForNodeId != node.id:
+            return False
+        self._put_off_election()
+        return True
+
+    def _hears_leader(self) -> bool:
+        """Whether there is a leader that an election would only disturb."""
+        silence_s = self._clock_s() - self._heard_s
+        return self.__raftState == Role.LEADER or silence_s < self.config.election_timeout_s
+
+    def _is_up_to_date(self, request: RequestVote) -> bool:
+        last = self.journal.last
+        return (request.last_term, request.last_index) >= (self.journal.term_at(last), last)
+
+    def _count(self, vote: Vote, voter: str) -> None:
+        """Collect a vote; each voter counts once.
+
+        Learners are asked for none, and theirs count only with one that knows them as voters: a
+        promoted member may not have heard of that yet.
+        """
+        if not vote.is_granted or voter not in self.configuration.voters:
+            return
+        if vote.is_pre_vote:
+            is_asked = vote.term == self._pre_term == self.__raftCurrentTerm + 1
+            if is_asked and self._is_won_with(vote, voter):
+                self._stand(is_forced=False)
+            return
+        is_asked = self.__raftState == Role.CANDIDATE and vote.term == self.__raftCurrentTerm
+        if is_asked and self._is_won_with(vote, voter):
+            self.__onBecomeLeader()
+
+    def _is_won_with(self, vote: Vote, voter: str) -> bool:
+        """Whether this vote completes what an election needs.
+
+        A majority of those that remember their promises. Before the founding of the cluster is
+        known to be committed everybody will do too: then nobody holds more than the candidate.
+        """
+        if vote.is_amnesiac:
+            self._amnesiac_votes |= {voter}
+        else:
+            self._votes |= {voter}
+        configuration = self.configuration
+        if configuration.is_quorum(self._votes):
+            return True
+        is_founding = not self.journal.standing.cluster_id and not configuration.index
+        return is_founding and configuration.is_everybody(self._votes | self._amnesiac_votes)
+
+    def _on_timeout_now(self, node: Node, message: TimeoutNow) -> None:
+        """Take over at once: the leader stops and says that our log is as long as its own."""
+        if message.term == self.__raftCurrentTerm and node == self.__raftLeader:
+            self.campaign(is_forced=True)
+
+
+Elector = _SyncObj

@@ -1,0 +1,1 @@
+"""What the library does when nothing of it is replaced."""

@@ -1,0 +1,117 @@
+"""Snapshots by a child of a member at work: taken under appends, tried again when one fails."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from protocol.credentials import Credentials
+from protocol.handshake import LinkIdentity
+from protocol.messages.link import LinkRole
+from rlog import taking
+from rlog.config import LogConfig
+from rlog.fork import ForkingDumper
+from rlog.log import Capture, Committed
+from rlog.probes import SilentLogProbe
+from rlog.replica import ReplicatedLog
+from rlog.store import Store
+from tests.unit.rlog.raft_bench import RecordingReader
+
+NAME = "m1:7000"
+PADDING = bytes(1 << 20)
+
+
+class Summing(RecordingReader, SilentLogProbe):
+    """Counts what it is given; its state is the count and a megabyte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deaths_due = 0
+        self.taken: list[int] = []
+        self.news = asyncio.Event()
+
+    def committed(self, entries: Sequence[Committed]) -> None:
+        super().committed(entries)
+        self.news.set()
+
+    def lead(self, term: int) -> None:
+        self.news.set()
+
+    def snapshot(self) -> Capture | None:
+        count, is_fatal = len(self.payloads), self.deaths_due > 0
+        self.deaths_due -= is_fatal
+
+        def dump() -> bytes:
+            if is_fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return b"%d " % count + PADDING
+
+        return Capture(0, dump)
+
+    def snapshot_taken(self, index: int, size_bytes: int) -> None:
+        self.taken.append(index)
+        self.news.set()
+
+    async def until(self, is_true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not is_true():
+                self.news.clear()
+                await self.news.wait()
+
+
+def run(path: Path, act: Callable[[ReplicatedLog, Summing], Awaitable[None]]) -> None:
+    async def work() -> None:
+        reader = Summing()
+        identity = LinkIdentity(LinkRole.REPLICA, NAME, "", Credentials.insecure(), "red")
+        config = LogConfig(NAME, (NAME,), str(path), "red", snapshot_entries=10, keep_entries=2)
+        log = ReplicatedLog(config, identity, random.Random(1), reader, ForkingDumper(0))
+        await log.start(reader)
+        await reader.until(lambda: log.is_leader)
+        await act(log, reader)
+        await log.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+
+
+async def append(log: ReplicatedLog, reader: Summing, count: int) -> None:
+    for _ in range(count):
+        await reader.until(lambda: log.window_free > 0)
+        log.append(b"x")
+    await reader.until(lambda: log.applied >= count)
+
+
+def test_child_writes_the_state_down_while_the_member_goes_on(tmp_path: Path) -> None:
+    async def act(log: ReplicatedLog, reader: Summing) -> None:
+        await append(log, reader, 50)
+        await reader.until(lambda: bool(reader.taken))
+
+    run(tmp_path, act)
+    store = Store(str(tmp_path), NAME, "red")
+    content = store.load_snapshot()
+    assert content is not None
+    count, _, padding = content.partition(b" ")
+    assert padding == PADDING
+    assert int(count) == store.snapshot.index - 1  # the leader's own entry is no payload
+    store.close()
+
+
+def test_snapshot_whose_child_dies_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "RETRY_S", 0.0)
+
+    async def act(log: ReplicatedLog, reader: Summing) -> None:
+        reader.deaths_due = 2
+        await append(log, reader, 30)
+        while not reader.taken:
+            log.append(b"x")
+            await reader.until(lambda: log.window_free == 64)
+        assert reader.deaths_due == 0
+
+    run(tmp_path, act)
