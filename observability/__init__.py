@@ -1,0 +1,1 @@
+"""What operators and planners see: metrics, logs, dashboards and alert rules."""
