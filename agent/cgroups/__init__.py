@@ -1,0 +1,1 @@
+"""Control groups: one subtree of ours per mounted hierarchy."""

@@ -1,0 +1,87 @@
+"""What a tree of control groups does for a container, whatever version the kernel speaks."""
+
+from typing import NamedTuple, Protocol
+
+from agent.cgroups.files import Files
+
+PERIOD_US = 100_000
+QUOTA_US_MIN = 1_000  # the kernel refuses smaller quotas
+MEMORY_BYTES_MIN = 32 << 20  # below this the loader of a plain program is killed before main
+
+
+class Limits(NamedTuple):
+    """What a container may use; 0 pids: no limit."""
+
+    cpus_milli: int
+    memory_bytes: int
+    pids_max: int
+
+    @property
+    def quota_us(self) -> int:
+        """CPU time per period of 100 ms."""
+        return max(self.cpus_milli * PERIOD_US // 1000, QUOTA_US_MIN)
+
+    @property
+    def enforced_memory_bytes(self) -> int:
+        return max(self.memory_bytes, MEMORY_BYTES_MIN)
+
+
+class Counters(NamedTuple):
+    """What a container has used and uses; 0 where the kernel does not say."""
+
+    cpu_ns: int = 0
+    throttled_ns: int = 0
+    periods: int = 0
+    throttled_periods: int = 0
+    memory_bytes: int = 0
+    memory_peak_bytes: int = 0
+    pids: int = 0
+    oom_kills: int = 0
+
+
+class Controller(Protocol):
+    """One kind of resource in one group directory."""
+
+    name: str
+
+    def limit(self, files: Files, directory: str, limits: Limits) -> None:
+        """Write the limits that are this controller's. Raises OSError where one cannot hold."""
+
+    def count(self, files: Files, directory: str) -> dict[str, int]:
+        """Return the fields of Counters that are this controller's."""
+
+
+class Hierarchy(Protocol):
+    """The groups of all containers of one agent."""
+
+    name: str  # such as "cgroups-v1:cpu,memory,pids"
+
+    def describe(self) -> dict[str, object]:
+        """Return what `restore_hierarchy` makes the same hierarchy of, in another process."""
+
+    def prepare(self) -> None:
+        """Make the groups above the containers. Raises OSError when that is not allowed here."""
+
+    def create(self, container: str, limits: Limits) -> None:
+        """Make the container's groups with their limits. Raises OSError."""
+
+    def entrances(self, container: str) -> list[str]:
+        """Return the files to which a process writes `0` to enter the container."""
+
+    def count(self, container: str) -> Counters:
+        """Read what the container uses."""
+
+    def processes(self, container: str) -> list[int]:
+        """Return the pids inside, as this process sees them."""
+
+    def kill(self, container: str) -> bool:
+        """Send SIGKILL to every process inside; True when there was none."""
+
+    def remove(self, container: str) -> bool:
+        """Remove the container's groups; False while somebody is still inside."""
+
+    def containers(self) -> list[str]:
+        """Return the names of all containers that have a group."""
+
+    def remove_empty(self) -> None:
+        """Remove the groups that `prepare` made, as far as no container is left."""
