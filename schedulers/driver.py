@@ -1,0 +1,386 @@
+"""The driver: keeps a scheduler subscribed to whichever master leads, and carries its calls."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from protocol.codecs.framework import decode_framework_message, encode_framework_message
+from protocol.errors import Denied, UnknownMessage
+from protocol.links import LinkPace, MasterLinks
+from protocol.messages.framework import (
+    Accept,
+    CallDone,
+    Decline,
+    FrameworkFailed,
+    FrameworkMessage,
+    KillTask,
+    KillTasksCall,
+    LaunchTask,
+    Offer,
+    Offers,
+    Operation,
+    Reconcile,
+    Rescinded,
+    Revive,
+    Subscribed,
+    Suppress,
+    Teardown,
+    Updates,
+)
+from protocol.messages.values import TaskDescription, TaskState, TaskStatus
+from protocol.peer import Peer
+from schedulers.calls import Call, Calls
+from schedulers.framework import Framework, Scheduler
+from schedulers.updates import UpdateLedger
+
+log = structlog.get_logger()
+
+ANSWER_S_MAX = 10.0  # a subscription without answer is repeated after so long
+AGAIN_S = 0.5  # after a master said that it does not lead, or not now
+STOP_S_MAX = 10.0  # to be torn down; masters that do not answer by then are left
+PASSING = frozenset({"NOT_LEADER", "NOT_SUBSCRIBED", "OVERLOADED", "INTERNAL"})
+VOID_OFFER = frozenset({"UNKNOWN_OFFER", "LOST_OFFER", "FOREIGN_OFFER"})
+
+
+class Driver:
+    """One framework's connection. `run` it; call its verbs from the scheduler's callbacks.
+
+    Verbs return the number of the call, which `done` or `refused` will name.
+    """
+
+    def __init__(
+        self,
+        framework: Framework,
+        scheduler: Scheduler,
+        *,
+        rng: random.Random | None = None,
+        pace: LinkPace | None = None,
+    ) -> None:
+        """Raises: ValueError when an address or the credentials cannot be used."""
+        self.framework_id = framework.framework_id  # empty until first subscribed
+        self.is_subscribed = False
+        self.offers: dict[str, Offer] = {}  # lent to us and not answered
+        self._framework = framework
+        self._scheduler = scheduler
+        self._token = framework.token or secrets.token_hex(16)
+        self._links = MasterLinks(
+            framework.addresses, framework.identify(), self, rng or random.Random(), pace
+        )
+        self._peer: Peer | None = None
+        self._calls = Calls()
+        self._subscribe_call = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._used: dict[int, tuple[Offer, ...]] = {}  # by the calls that wait for an answer
+        self._ledger = UpdateLedger()
+        self._refusals: dict[str, tuple[str, str]] = {}
+        self._is_stopping = False
+        self._ended: asyncio.Future[None] | None = None
+
+    @property
+    def silent_masters(self) -> dict[str, str]:
+        """The masters that are not connected, and why."""
+        return self._links.silent
+
+    async def run(self) -> None:
+        """Serve the scheduler until `stop`.
+
+        Raises: Denied when the masters will not have it; whatever a callback raised. When
+        cancelled, the framework lives on for its failover timeout.
+        """
+        self._ended = asyncio.get_running_loop().create_future()
+        self._links.start()
+        try:
+            await self._ended
+        finally:
+            self._cancel_timer()
+            self._is_stopping = True
+            await self._links.stop()
+
+    def accept(
+        self,
+        offers: Sequence[Offer | str],
+        launches: Sequence[TaskDescription] = (),
+        kills: Sequence[str] = (),
+        refuse_s: float = 0.0,
+    ) -> int:
+        """Use offers of one agent: launch tasks, kill others, give back what is left.
+
+        All of it happens or none. What is left is not offered again for `refuse_s` (0: default).
+        Raises: Overloaded when too many calls wait for answers.
+        """
+        operations: list[Operation] = [LaunchTask(each) for each in launches]
+        operations += [KillTask(each) for each in kills]
+        return self._use(offers, Accept(0, _ids(offers), tuple(operations), _ns(refuse_s)))
+
+    def decline(self, offers: Sequence[Offer | str], refuse_s: float = 0.0) -> int:
+        """Give offers back; not offered again for `refuse_s` (0: the masters' default)."""
+        return self._use(offers, Decline(0, _ids(offers), _ns(refuse_s)))
+
+    def revive(self, roles: Sequence[str] = ()) -> int:
+        """Want offers again for these roles (none: all), also those refused before."""
+        return self._call(Revive(0, tuple(roles)))
+
+    def suppress(self, roles: Sequence[str] = ()) -> int:
+        """Want no offers for these roles (none: all) until revived."""
+        return self._call(Suppress(0, tuple(roles)))
+
+    def kill(self, tasks: Sequence[str], grace_s: float = 0.0) -> int:
+        """Have tasks ended: SIGTERM, and SIGKILL after the grace (0: the task's own)."""
+        return self._call(KillTasksCall(0, tuple(KillTask(each, _ns(grace_s)) for each in tasks)))
+
+    def reconcile(self, tasks: Sequence[str] = ()) -> int:
+        """Have the newest status of these tasks sent (none: of all that have not ended)."""
+        return self._call(Reconcile(0, tuple(tasks)))
+
+    def teardown(self) -> int:
+        """Remove the framework and kill its tasks; `run` returns once that is durable."""
+        return self._call(Teardown(0))
+
+    def stop(self, *, failover: bool = False) -> None:
+        """Let `run` return: after a teardown, or at once, leaving the framework to fail over."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        if failover or (self._peer is None and not self.framework_id):
+            self._end()
+            return
+        self.teardown()
+        asyncio.get_running_loop().call_later(STOP_S_MAX, self._end)
+
+    # What the links say.
+
+    def leader_found(self, peer: Peer, epoch: int) -> None:
+        """Subscribe with the leader."""
+        self._peer = peer
+        self._refusals.clear()
+        self._subscribe()
+
+    def leader_lost(self) -> None:
+        """Offers are void, and so is certainty about what was sent."""
+        self._peer = None
+        self._lose()
+
+    def refused(self, address: str, code: str, text: str) -> None:
+        """A master does not let us in; when none does, it is over."""
+        self._refusals[address] = (code, text)
+        if set(self._refusals) >= set(self._framework.addresses):
+            self._fail(code, f"{text} (said {address})")
+
+    def received(self, payload: bytes, epoch: int) -> None:
+        """Take one message of the leader."""
+        message = decode_framework_message(payload)
+        match message:
+            case Subscribed():
+                self._subscribed(message)
+            case CallDone():
+                self._answered(message)
+            case FrameworkFailed():
+                self._fail(message.reason, message.text)
+            case _ if not self.is_subscribed:
+                return  # of an earlier subscription; updates come again
+            case Offers(offers):
+                self.offers.update((offer.offer_id, offer) for offer in offers)
+                self._tell(self._scheduler.offered, offers)
+            case Rescinded(ids):
+                self._rescind(ids)
+            case Updates(statuses):
+                for status in statuses:
+                    self._updated(status)
+            case _:
+                raise UnknownMessage(f"{type(message).__name__} from a master")
+
+    # Subscription.
+
+    def _subscribe(self) -> None:
+        self._cancel_timer()
+        self._subscribe_call = self._calls.next_number()
+        self._send(self._framework.subscribe(self._subscribe_call, self.framework_id, self._token))
+        self._again_in(ANSWER_S_MAX)
+
+    def _subscribed(self, message: Subscribed) -> None:
+        if message.call != self._subscribe_call:
+            return
+        self._cancel_timer()
+        self.framework_id = message.framework_id
+        self.is_subscribed = True
+        for call in self._calls.repeatable():
+            self._send(call)
+        known = self._calls.believe(status.task_id for status in message.tasks)
+        if not self._is_stopping:
+            self._tell(self._scheduler.subscribed, message.tasks)
+            for number in known:
+                self._tell(self._scheduler.done, number)
+        for question in self._calls.questions():
+            self._send(self._calls.add(question, is_internal=True))
+
+    def _lose(self) -> None:
+        self._cancel_timer()
+        self._calls.interrupt()
+        self._used.clear()
+        if not self.is_subscribed:
+            return
+        self.is_subscribed = False
+        self._rescind(tuple(self.offers))
+        self._tell(self._scheduler.disconnected)
+
+    def _again_in(self, delay_s: float) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._resubscribe)
+
+    def _resubscribe(self) -> None:
+        """Make certain again what is in doubt, over the same link."""
+        self._lose()
+        if self._peer is not None:
+            self._subscribe()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # Calls.
+
+    def _use(self, offers: Sequence[Offer | str], call: Accept | Decline) -> int:
+        number = self._call(call)
+        popped = (self.offers.pop(offer_id, None) for offer_id in _ids(offers))
+        self._used[number] = tuple(offer for offer in popped if offer is not None)
+        return number
+
+    def _call(self, call: Call) -> int:
+        """Keep a call and send it; one that rests on offers is void while disconnected."""
+        call = self._calls.add(call)
+        if self.is_subscribed:
+            self._send(call)
+        elif isinstance(call, Decline):
+            self._calls.settle(call.call)  # offers end with the link
+        elif isinstance(call, Accept):
+            asyncio.get_running_loop().call_soon(
+                self._refuse, call.call, "LOST_OFFER", "the link to the leading master broke"
+            )
+        return call.call
+
+    def _send(self, message: FrameworkMessage) -> None:
+        peer = self._peer
+        assert peer is not None
+        content = encode_framework_message(message)
+        if len(content) > peer.payload_bytes_max and isinstance(message, Call):
+            text = f"a call of {len(content)} bytes; at most {peer.payload_bytes_max}"
+            asyncio.get_running_loop().call_soon(self._refuse, message.call, "TOO_LARGE", text)
+        else:
+            peer.send(content)
+
+    def _answered(self, answer: CallDone) -> None:
+        if answer.call == self._subscribe_call and not self.is_subscribed:
+            if answer.refused in PASSING:
+                self._again_in(AGAIN_S)
+            elif answer.refused:
+                self._fail(answer.refused, answer.text)
+        elif answer.refused:
+            self._call_refused(answer)
+        else:
+            is_internal = self._calls.is_internal(answer.call)
+            call = self._calls.settle(answer.call)
+            self._used.pop(answer.call, None)
+            if isinstance(call, Teardown):
+                self._end()
+            elif call is not None and not is_internal:
+                self._tell(self._scheduler.done, answer.call)
+
+    def _call_refused(self, answer: CallDone) -> None:
+        """Find out, try again, or report: by what the refusal leaves in doubt."""
+        call = self._calls.find(answer.call)
+        is_accept = isinstance(call, Accept)
+        if answer.refused in ("NOT_LEADER", "NOT_SUBSCRIBED") or (
+            answer.refused == "INTERNAL" and is_accept
+        ):
+            self._again_in(AGAIN_S)  # unless the links find another leader before
+        elif answer.refused == "OVERLOADED" and not is_accept and call is not None:
+            asyncio.get_running_loop().call_later(AGAIN_S, self._send_again, answer.call)
+        else:
+            self._refuse(answer.call, answer.refused, answer.text)
+
+    def _send_again(self, number: int) -> None:
+        call = self._calls.find(number)
+        if call is not None and self.is_subscribed:
+            self._send(call)
+
+    def _refuse(self, number: int, reason: str, text: str) -> None:
+        is_internal = self._calls.is_internal(number)
+        call = self._calls.settle(number)
+        used = self._used.pop(number, ())
+        if call is None or is_internal:
+            return
+        if isinstance(call, Teardown):
+            self._fail(reason, text)
+            return
+        is_open = isinstance(call, Accept) and reason not in VOID_OFFER
+        open_again = {offer.offer_id: offer for offer in used if is_open}
+        self.offers.update(open_again)
+        self._tell(self._scheduler.refused, number, reason, text)
+        if left := [offer_id for offer_id in open_again if offer_id in self.offers]:
+            self.decline(left)
+
+    # Offers and updates.
+
+    def _rescind(self, ids: Sequence[str]) -> None:
+        void = tuple(each for each in ids if self.offers.pop(each, None) is not None)
+        if void:
+            self._tell(self._scheduler.rescinded, void)
+
+    def _updated(self, status: TaskStatus) -> None:
+        if status.state == TaskState.UNKNOWN:
+            number = self._calls.disbelieve(status.task_id)
+            if number is not None:
+                text = "the link broke before the masters heard of it"
+                self._tell(self._scheduler.refused, number, "LOST_OFFER", text)
+                return
+        for number in self._calls.believe((status.task_id,)):
+            self._tell(self._scheduler.done, number)
+        if self._ledger.is_news(status):
+            self._tell(self._scheduler.updated, status)
+        if status.sequence and self._ledger.note(status):
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        for message in self._ledger.take():  # while disconnected: dropped, updates come again
+            if self.is_subscribed:
+                self._send(message)
+
+    # The end.
+
+    def _tell(self, callback: Callable[..., None], *what: object) -> None:
+        if self._ended is None or self._ended.done():
+            return
+        try:
+            callback(self, *what)
+        except Exception as error:
+            log.error("a callback of the scheduler failed", callback=callback.__name__)
+            self._end(error)
+            raise
+
+    def _fail(self, reason: str, text: str) -> None:
+        if self._is_stopping:
+            self._end()  # gone already, as was wanted
+            return
+        self._tell(self._scheduler.failed, reason, text)
+        self._end(Denied(reason, text))
+
+    def _end(self, error: Exception | None = None) -> None:
+        self._is_stopping = True
+        if self._ended is None or self._ended.done():
+            return
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
+
+
+def _ids(offers: Sequence[Offer | str]) -> tuple[str, ...]:
+    return tuple(each if isinstance(each, str) else each.offer_id for each in offers)
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,0 +1,112 @@
+"""Journals: records that one scheduler appends in order, and any of its replicas reads."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from rlog.spaces.messages import (
+    Appended,
+    AppendRecords,
+    Claimed,
+    ClaimJournal,
+    Fence,
+    ReadRecords,
+    Records,
+    Transacted,
+    TruncateJournal,
+)
+from schedulers.keeper import Held, Keeper
+
+TAIL_S = 0.2  # between looks for records
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record and its position, which no other record of the journal ever had."""
+
+    position: int
+    content: bytes
+
+
+class Journal:
+    """One journal of a space, to be read; `claim` it to write."""
+
+    def __init__(self, keeper: Keeper, name: str) -> None:
+        self.name = name
+        self._keeper = keeper
+
+    async def claim(self, writer: str) -> "Writer":
+        """Become the only writer: earlier ones are refused from now on, whatever they still send.
+
+        Raises: Refusal OTHER_OWNER, TOO_MANY, BAD_NAME.
+        """
+        token = secrets.token_hex(16)
+        request = ClaimJournal(0, self._keeper.space, token, self.name, writer)
+        claimed = await self._keeper.ask(request, Claimed)
+        return Writer(self._keeper, self.name, claimed.epoch, claimed.next)
+
+    async def page(self, position: int = 0) -> Records:
+        """Return the records from a position on that fit in one answer, and the journal's ends.
+
+        Position 0: from the first that there is. Raises: Refusal COMPACTED when it was truncated.
+        """
+        request = ReadRecords(0, self._keeper.space, self.name, position)
+        return await self._keeper.ask(request, Records)
+
+    async def read(self, position: int = 0, end: int | None = None) -> AsyncIterator[Record]:
+        """Yield the records from a position on, up to `end` or what is there when it is reached.
+
+        Raises: Refusal COMPACTED.
+        """
+        while end is None or position < end:
+            page = await self.page(position)
+            for place, content in enumerate(page.records, page.position):
+                if end is not None and place >= end:
+                    return
+                yield Record(place, content)
+            position = page.position + len(page.records)
+            if position >= page.next:
+                return
+
+    async def tail(self, position: int = 0) -> AsyncIterator[Record]:
+        """Yield the records from a position on, and those to come, over leader changes too.
+
+        To resume, begin after the last position seen. Raises: Refusal COMPACTED.
+        """
+        while True:
+            async for record in self.read(position):
+                yield record
+                position = record.position + 1
+            await asyncio.sleep(TAIL_S)
+
+
+class Writer:
+    """The right to write a journal, until somebody else claims it."""
+
+    def __init__(self, keeper: Keeper, name: str, epoch: int, following: int) -> None:
+        self.epoch = epoch
+        self.next = following  # position of the next record, as far as we know
+        self._name = name
+        self._keeper = keeper
+
+    async def append(
+        self, records: Sequence[bytes], held: Iterable[Held] = (), position: int = 0
+    ) -> int:
+        """Append all records, if the leases are held and the first gets this position (0: any).
+
+        Return the position of the last. Told again over a change of leader, it happens once.
+        Raises: Refusal FENCED, WRONG_POSITION, OVER_QUOTA, TOO_MANY.
+        """
+        fences = tuple(Fence(each.name, each.token) for each in held)
+        token = secrets.token_hex(16)
+        where = (self._keeper.space, token, self._name, self.epoch, position)
+        request = AppendRecords(0, *where, fences, tuple(records))
+        last = (await self._keeper.ask(request, Appended)).last
+        self.next = max(self.next, last + 1)
+        return last
+
+    async def truncate(self, first: int) -> None:
+        """Drop all records before a position. Raises: Refusal FENCED, WRONG_POSITION."""
+        request = TruncateJournal(0, self._keeper.space, self._name, self.epoch, first)
+        await self._keeper.ask(request, Transacted)

@@ -1,0 +1,1 @@
+"""`quorate run`: one command, one or more times, somewhere in the cluster."""

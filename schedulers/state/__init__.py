@@ -1,0 +1,1 @@
+"""`quorate state`: the spaces of schedulers from the command line."""
