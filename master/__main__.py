@@ -1,0 +1,5 @@
+"""`python -m master`."""
+
+from master.main import main
+
+main()

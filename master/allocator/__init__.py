@@ -1,0 +1,1 @@
+"""Which framework is offered which agent next: pure, over its own inputs."""

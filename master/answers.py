@@ -1,0 +1,31 @@
+"""What the loop answers to a command, and how a no is said on the wire."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from master.core.machine import Command
+from protocol.decision import Refused
+from protocol.errors import Fault, NotLeader, Overloaded
+
+Outcome: TypeAlias = object  # a reply, None, Refused or a Fault
+
+
+class Submit(Protocol):
+    """`rlog.loop.Loop.submit`."""
+
+    def __call__(
+        self, command: Command, done: Callable[[Any], None] | None = None, size_bytes: int = 512
+    ) -> None: ...
+
+
+def reason_of(outcome: Refused | Fault) -> tuple[str, str]:
+    """Return the name and the text of a no."""
+    match outcome:
+        case Refused():
+            return outcome.reason.name, outcome.text
+        case NotLeader():
+            return "NOT_LEADER", outcome.leader
+        case Overloaded():
+            return "OVERLOADED", str(outcome)
+        case _:
+            return "INTERNAL", str(outcome)

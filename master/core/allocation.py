@@ -1,0 +1,111 @@
+"""Allocation: the pass that turns free resources into offers."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+from master.allocator.allocate import Claimant, Grant, RoleStanding, Standings, Supply, allocate
+from master.core.alarms import AlarmKind
+from master.core.draft import Draft, put
+from master.core.records import Offer
+from master.core.soft import OfferMade, PassDone
+from master.core.state import State, charge, free_of, weight_of
+from protocol.ids import AgentId, FrameworkId, OfferId
+from protocol.messages import framework as wire
+from protocol.resources import Resources
+
+
+def draft_pass(draft: Draft, state: State) -> None:
+    """Offer what the touched agents have free; what is too much is left to the next pass."""
+    agent_ids = tuple(islice(state.soft.touched, draft.settings.pass_agents_max))
+    supplies = _supplies(draft, state, agent_ids)
+    if supplies:
+        refusals = state.soft.refusals
+
+        def is_refused(framework_id: str, role: str, supply: Supply) -> bool:
+            of_framework = refusals.get(FrameworkId(framework_id))
+            if of_framework is None:
+                return False
+            refusal = of_framework.get((role, AgentId(supply.agent_id)))
+            return (
+                refusal is not None
+                and refusal.until_ns > draft.now_ns
+                and refusal.resources.contains(supply.resources)
+            )
+
+        for number, grant in enumerate(allocate(standings(state), supplies, is_refused), start=1):
+            _draft_offer(draft, state, grant, state.soft.offers_made + number)
+    draft.soft.append(PassDone(agent_ids))
+    if len(agent_ids) < len(state.soft.touched):
+        draft.alarm(AlarmKind.ALLOCATION, (), 0)
+
+
+def standings(state: State) -> Standings:
+    """Return what everybody has and who wants more."""
+    roles = {role: dict(amounts) for role, amounts in state.allocated.items()}
+    for by_role in state.soft.offered.values():
+        for role, amounts in by_role.items():
+            charge(roles.setdefault(role, {}), amounts)
+    claimants: list[Claimant] = []
+    for framework_id in state.soft.framework_links:
+        framework = state.frameworks[framework_id]
+        offered = state.soft.offered.get(framework_id, {})
+        for role in framework.roles:
+            if role not in framework.suppressed:
+                amounts = dict(framework.allocated.get(role, {}))
+                charge(amounts, offered.get(role, {}))
+                claimants.append(Claimant(framework_id, role, amounts))
+    return Standings(
+        total=state.capacity,
+        roles={
+            claimant.role: RoleStanding(
+                roles.get(claimant.role, {}), weight_of(state, claimant.role)
+            )
+            for claimant in claimants
+        },
+        claimants=tuple(claimants),
+    )
+
+
+def _supplies(draft: Draft, state: State, agent_ids: Iterable[AgentId]) -> list[Supply]:
+    """Return what is worth offering; an agent whose link is gone may be gone itself."""
+    supplies = []
+    for agent_id in agent_ids:
+        if agent_id in state.soft.agent_links:
+            free = free_of(state, state.agents[agent_id])
+            if _is_worth_offering(draft, free):
+                supplies.append(Supply(agent_id, free))
+    return supplies
+
+
+def _is_worth_offering(draft: Draft, free: Resources) -> bool:
+    settings, scalars = draft.settings, free.scalars
+    return (
+        scalars.get("cpus", 0) >= settings.cpus_min
+        and scalars.get("mem", 0) >= settings.memory_bytes_min
+    )
+
+
+def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
+    agent = state.agents[AgentId(grant.supply.agent_id)]
+    framework_id = FrameworkId(grant.framework_id)
+    # Leaderships, not terms: one term may be taken over twice, and no offer id may come again.
+    offer_id = OfferId(f"o{state.leaderships}-{number}")
+    resources = grant.supply.resources
+    offer = Offer(offer_id, framework_id, agent.id, grant.role, resources, draft.now_ns)
+    draft.soft.append(OfferMade(offer))
+    draft.alarm(AlarmKind.OFFER_OLD, (offer_id,), draft.settings.offer_timeout_ns)
+    put(draft.offers, framework_id, offer_of(state, offer))
+
+
+def offer_of(state: State, offer: Offer) -> wire.Offer:
+    """Return the offer as the framework sees it."""
+    agent = state.agents[offer.agent_id]
+    return wire.Offer(
+        offer_id=offer.id,
+        agent_id=agent.id,
+        hostname=agent.hostname,
+        address=agent.address,
+        role=offer.role,
+        resources=offer.resources,
+        attributes=agent.attributes,
+    )

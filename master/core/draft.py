@@ -1,0 +1,110 @@
+"""A decision while it is being put together: what goes to one addressee is gathered."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from master.core.alarms import AlarmKind
+from master.core.effects import (
+    AnswerAgent,
+    Effect,
+    EvictFramework,
+    SendAcknowledge,
+    SendKill,
+    SendLaunch,
+    SendOffers,
+    SendRescinded,
+    SendUpdates,
+)
+from master.core.events import Event
+from master.core.settings import Settings
+from master.core.soft import AgentsTouched, AlarmSet, SoftEvent
+from master.core.validity import weigh_description
+from protocol.decision import Decision, Refused
+from protocol.ids import AgentId, FrameworkId, OfferId
+from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
+from protocol.messages.framework import Offer, Subscribed
+from protocol.messages.values import TaskStatus
+from rlog.spaces.messages import Appended, Claimed, Leased, Transacted
+
+ITEMS_MAX = 500  # of one effect, so that its frame stays small
+BYTES_MAX = 256 << 10  # of launches in one effect; a frame takes 1 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class ToBeContinued:
+    """Replied when there is more to do than one entry of the log holds: decide it once more."""
+
+
+Reply: TypeAlias = Subscribed | ToBeContinued | Transacted | Leased | Claimed | Appended
+Outcome: TypeAlias = Decision[Event, Effect, Reply] | Refused
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Draft:
+    """Fill the lists, then take the decision."""
+
+    now_ns: int
+    settings: Settings
+    events: list[Event] = field(default_factory=list)
+    soft: list[SoftEvent] = field(default_factory=list)
+    greetings: list[EvictFramework | AnswerAgent] = field(default_factory=list)
+    rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
+    acknowledgements: dict[AgentId, list[StatusAcknowledgement]] = field(default_factory=dict)
+    updates: dict[FrameworkId, list[TaskStatus]] = field(default_factory=dict)
+    launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
+    kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
+    offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
+
+    def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
+        return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)
+
+    def alarm(self, kind: AlarmKind, key: tuple[str, ...], after_ns: int) -> None:
+        """Be reminded."""
+        self.soft.append(AlarmSet(kind, key, self.now_ns + after_ns))
+
+    def touch(self, *agent_ids: AgentId) -> None:
+        """Have the next allocation pass look at these agents."""
+        pass_ns = self.now_ns + self.settings.allocation_delay_ns
+        self.soft.append(AgentsTouched(agent_ids, pass_ns))
+
+    def effects(self) -> Iterator[Effect]:
+        """Return the effects in the order in which they make sense: launch before kill."""
+        yield from self.greetings
+        yield from _parcels(SendRescinded, self.rescinded)
+        yield from _parcels(SendAcknowledge, self.acknowledgements)
+        yield from _parcels(SendUpdates, self.updates)
+        for agent_id, launches in self.launches.items():
+            for part in _by_size(launches):
+                yield SendLaunch(agent_id, part)
+        yield from _parcels(SendKill, self.kills)
+        yield from _parcels(SendOffers, self.offers)
+
+
+def put(parcels: dict[K, list[T]], to: K, item: T) -> None:
+    """Add to what goes to one addressee."""
+    parcels.setdefault(to, []).append(item)
+
+
+def _parcels(
+    make: Callable[[K, tuple[T, ...]], Effect], parcels: dict[K, list[T]]
+) -> Iterator[Effect]:
+    for to, items in parcels.items():
+        for begin in range(0, len(items), ITEMS_MAX):
+            yield make(to, tuple(items[begin : begin + ITEMS_MAX]))
+
+
+def _by_size(launches: Sequence[Launch]) -> Iterator[tuple[Launch, ...]]:
+    part: list[Launch] = []
+    size = 0
+    for launch in launches:
+        weight = weigh_description(launch.description)
+        if part and (size + weight > BYTES_MAX or len(part) >= ITEMS_MAX):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(launch)
+        size += weight
+    if part:
+        yield tuple(part)

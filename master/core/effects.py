@@ -1,0 +1,86 @@
+"""What the master's core asks the shell to send; each is a hint that may be lost.
+
+The shell performs the effects of one decision in their order and, when the addressee has no open
+link, drops them: `tick` and `reconcile` find what is outstanding again.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from protocol.ids import AgentId, FrameworkId, OfferId
+from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
+from protocol.messages.framework import Offer
+from protocol.messages.values import TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SendOffers:
+    framework_id: FrameworkId
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendRescinded:
+    framework_id: FrameworkId
+    offers: tuple[OfferId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendUpdates:
+    """Statuses for the framework; those with sequence 0 are answers, not to be acknowledged."""
+
+    framework_id: FrameworkId
+    statuses: tuple[TaskStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvictFramework:
+    """Say `FrameworkFailed(reason, text)` on one link of the framework, then close that link.
+
+    `link` is the number that came with the `SubscribeFramework` of that link, so that the older
+    of two schedulers is evicted and not the newer.
+    """
+
+    framework_id: FrameworkId
+    reason: str
+    text: str
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAgent:
+    """Let the link of this number speak for the agent from now on, and tell it so."""
+
+    agent_id: AgentId
+    answer: AgentRegistered
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendLaunch:
+    agent_id: AgentId
+    launches: tuple[Launch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendKill:
+    agent_id: AgentId
+    kills: tuple[Kill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendAcknowledge:
+    agent_id: AgentId
+    acknowledgements: tuple[StatusAcknowledgement, ...]
+
+
+Effect: TypeAlias = (
+    SendOffers
+    | SendRescinded
+    | SendUpdates
+    | EvictFramework
+    | AnswerAgent
+    | SendLaunch
+    | SendKill
+    | SendAcknowledge
+)

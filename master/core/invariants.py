@@ -1,0 +1,174 @@
+"""What is true of every state: checked after each step of every test, sampled in production."""
+
+from master.core.alarms import AlarmKind
+from master.core.records import Agent, Framework, Task
+from master.core.state import WEIGHT_DEFAULT_MILLI, State, charge, free_of
+from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
+from master.core.validity import weigh_description
+from protocol.ids import task_key
+from protocol.resources import sum_resources
+from protocol.states import TERMINAL
+from rlog.spaces import invariants as spaces
+
+TOLD_AT_ONCE = 200  # tasks of one agent; news of more may take several decisions
+
+
+def check(state: State) -> None:
+    """Assert everything that must hold."""
+    for agent in state.agents.values():
+        _check_agent(state, agent)
+    for framework in state.frameworks.values():
+        _check_framework(state, framework)
+    for task in state.tasks.values():
+        _check_task(state, task)
+    _check_accounts(state)
+    _check_counts(state)
+    _check_offers(state)
+    _check_links(state)
+    _check_alarms(state)
+    spaces.check(state.spaces)
+
+
+def _check_agent(state: State, agent: Agent) -> None:
+    """Nothing is counted twice or lost: offered + allocated + free = total."""
+    assert state.agents[agent.id] is agent
+    held = [state.tasks[key].resources for key in agent.tasks]
+    assert agent.allocated == sum_resources(held), agent.id
+    for name, amount in agent.allocated.scalars.items():
+        assert amount == sum(each.scalars.get(name, 0) for each in held), (agent.id, name)
+    free = free_of(state, agent)  # raises when less than nothing is left
+    offer_ids = state.soft.offers_by_agent.get(agent.id, ())
+    offered = sum_resources(state.soft.offers[each].resources for each in offer_ids)
+    assert free + offered + agent.allocated == agent.total, agent.id
+    for key, launch in agent.tasks.items():
+        task = state.tasks[key]
+        assert task.launch == launch
+        assert task.agent_id == agent.id
+        assert not task.is_ended
+        is_unreachable = task.status.state.name == "UNREACHABLE"
+        if agent.id in state.soft.agent_links or len(agent.tasks) <= TOLD_AT_ONCE:
+            assert is_unreachable == agent.is_unreachable
+
+
+def _check_framework(state: State, framework: Framework) -> None:
+    assert state.frameworks[framework.id] is framework
+    assert not (framework.is_removed and framework.is_connected)
+    assert all(role in framework.roles for role in framework.suppressed)
+    assert not framework.token or state.tokens[framework.token] == framework.id
+    amounts: dict[str, dict[str, int]] = {}
+    tasks = [state.tasks[task_key(framework.id, task_id)] for task_id in framework.tasks]
+    assert framework.live == sum(not task.is_ended for task in tasks), framework.id
+    weights = [weigh_description(task.description) for task in tasks]
+    assert framework.description_bytes == sum(weights), framework.id
+    for task_id, launch in framework.tasks.items():
+        task = state.tasks[task_key(framework.id, task_id)]
+        assert task.launch == launch
+        assert task_id not in framework.history
+        if not task.is_ended:
+            charge(amounts.setdefault(task.role, {}), task.resources.scalars)
+    assert framework.allocated == amounts, framework.id
+    history_max = REMOVED_HISTORY_MAX if framework.is_removed else HISTORY_MAX
+    assert len(framework.history) <= history_max
+    for task_id, task in framework.history.items():
+        assert task.task_id == task_id
+        assert task.is_ended
+        assert not task.pending
+
+
+def _check_task(state: State, task: Task) -> None:
+    framework = state.frameworks[task.framework_id]
+    assert state.tasks[task.key] is task
+    assert framework.tasks[task.task_id] == task.launch
+    assert 0 < task.launch < state.launches_next
+    assert task.is_ended or state.agents[task.agent_id].tasks[task.key] == task.launch
+    assert not task.is_ended or task.pending, "an ended task waits for nothing but the framework"
+    assert not (task.is_ended and task.kill)
+    assert task.status.sequence == task.updates_made
+    assert len(task.pending) <= PENDING_MAX
+    sequences = [each.sequence for each in task.pending]
+    assert sequences == sorted(dict.fromkeys(sequences))
+    assert not sequences or 0 < sequences[0] <= sequences[-1] == task.updates_made
+    assert all(each.state not in TERMINAL for each in task.pending[:-1])
+    if framework.is_removed:
+        assert not task.pending
+        assert task.kill
+
+
+def _check_accounts(state: State) -> None:
+    by_role: dict[str, dict[str, int]] = {}
+    for framework in state.frameworks.values():
+        for role, amounts in framework.allocated.items():
+            charge(by_role.setdefault(role, {}), amounts)
+    assert state.allocated == by_role
+    capacity: dict[str, int] = {}
+    for agent in state.agents.values():
+        if not agent.is_unreachable:
+            charge(capacity, agent.total.scalars)
+    assert state.capacity == capacity
+    assert all(weight != WEIGHT_DEFAULT_MILLI > 0 for weight in state.weights.values())
+
+
+def _check_counts(state: State) -> None:
+    counts: dict[str, int] = {}
+    for task in state.tasks.values():
+        if not task.is_ended:
+            charge(counts, {task.status.state.name: 1})
+    assert state.task_counts == counts
+    tasks = sum(len(framework.tasks) for framework in state.frameworks.values())
+    assert len(state.tasks) == tasks
+    assert all(framework_id in state.frameworks for framework_id in state.tokens.values())
+    idle = [each for each in state.frameworks.values() if each.is_removed and not each.tasks]
+    assert len(idle) <= REMOVED_MAX
+
+
+def _check_offers(state: State) -> None:
+    """Offers are of linked agents to linked frameworks, and every index knows them."""
+    soft = state.soft
+    offered: dict[str, dict[str, dict[str, int]]] = {}
+    for offer in soft.offers.values():
+        assert offer.agent_id in soft.agent_links
+        assert offer.framework_id in soft.framework_links
+        assert offer.role in state.frameworks[offer.framework_id].roles
+        assert offer.id in soft.offers_by_agent[offer.agent_id]
+        assert offer.id in soft.offers_by_framework[offer.framework_id]
+        assert (AlarmKind.OFFER_OLD, (offer.id,)) in soft.alarms.wanted
+        by_role = offered.setdefault(offer.framework_id, {})
+        charge(by_role.setdefault(offer.role, {}), offer.resources.scalars)
+    assert soft.offered == offered
+    for index in (soft.offers_by_agent, soft.offers_by_framework):
+        assert sum(map(len, index.values())) == len(soft.offers)
+        assert all(index.values())
+
+
+def _check_links(state: State) -> None:
+    for agent_id in state.soft.agent_links:
+        assert not state.agents[agent_id].is_unreachable
+    for framework_id in state.soft.framework_links:
+        framework = state.frameworks[framework_id]
+        assert framework.is_connected
+        assert not framework.is_removed
+    for framework_id, refusals in state.soft.refusals.items():
+        assert refusals
+        for role, agent_id in refusals:
+            assert role in state.frameworks[framework_id].roles
+            key = (framework_id, role, agent_id)
+            assert (AlarmKind.REFUSAL_ENDS, key) in state.soft.alarms.wanted
+
+
+def _check_alarms(state: State) -> None:
+    """A leader waits for everybody who is absent, and every alarm has an entry in time."""
+    alarms = state.soft.alarms
+    entries = dict.fromkeys(alarms.heap)
+    for subject, wanted_ns in alarms.wanted.items():
+        scheduled_ns = alarms.scheduled[subject]
+        assert scheduled_ns <= wanted_ns
+        assert (scheduled_ns, *subject) in entries
+    if not state.soft.is_leading:
+        return
+    for agent in state.agents.values():
+        if agent.id not in state.soft.agent_links:
+            kind = AlarmKind.AGENT_REMOVAL if agent.is_unreachable else AlarmKind.AGENT_SILENT
+            assert (kind, (agent.id,)) in alarms.wanted, agent.id
+    for framework in state.frameworks.values():
+        if not framework.is_removed and framework.id not in state.soft.framework_links:
+            assert (AlarmKind.FRAMEWORK_ABSENT, (framework.id,)) in alarms.wanted, framework.id

@@ -1,0 +1,144 @@
+"""The master's state machine: which function decides which command and folds which event."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from master.core import (
+    agents,
+    frameworks,
+    keeping,
+    leadership,
+    offers,
+    roles,
+    soft,
+    tasks,
+    updates,
+)
+from master.core import events as of
+from master.core.agents import AgentUnlinked, RegisterAgent
+from master.core.draft import Outcome, Reply
+from master.core.effects import Effect
+from master.core.events import Event
+from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.keeping import ChangeSpace
+from master.core.leadership import TakeOver, Tick
+from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
+from master.core.settings import Settings
+from master.core.snapshot import dump, load
+from master.core.state import State
+from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
+from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from rlog.spaces import messages as kept
+
+__all__ = ["Command", "Effect", "Event", "Machine", "Reply", "State"]
+
+Command: TypeAlias = (
+    TakeOver
+    | Tick
+    | SubscribeFramework
+    | FrameworkUnlinked
+    | TeardownFramework
+    | RegisterAgent
+    | AgentUnlinked
+    | AcceptOffers
+    | DeclineOffers
+    | ReviveOffers
+    | SuppressOffers
+    | SetWeight
+    | KillTasks
+    | KillByOperator
+    | ReconcileTasks
+    | ChangeSpace
+    | UpdateStatuses
+    | AcknowledgeUpdates
+)
+
+_DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
+    TakeOver: leadership.decide_take_over,
+    Tick: leadership.decide_tick,
+    SubscribeFramework: frameworks.decide_subscribe,
+    FrameworkUnlinked: frameworks.decide_unlinked,
+    TeardownFramework: frameworks.decide_teardown,
+    RegisterAgent: agents.decide_register,
+    AgentUnlinked: agents.decide_unlinked,
+    AcceptOffers: offers.decide_accept,
+    DeclineOffers: offers.decide_decline,
+    ReviveOffers: roles.decide_revive,
+    SuppressOffers: roles.decide_suppress,
+    SetWeight: roles.decide_weight,
+    KillTasks: tasks.decide_kill,
+    KillByOperator: tasks.decide_kill_by_operator,
+    ReconcileTasks: tasks.decide_reconcile,
+    ChangeSpace: keeping.decide_change,
+    UpdateStatuses: updates.decide_update,
+    AcknowledgeUpdates: updates.decide_acknowledge,
+}
+
+_APPLY: dict[type, Callable[[State, Any], None]] = {
+    of.LeadershipTaken: leadership.apply_leadership_taken,
+    kept.SpaceOpened: keeping.apply_opened,
+    kept.SpaceChanged: keeping.apply_changed,
+    kept.SpaceRemoved: keeping.apply_removed,
+    kept.LeaseAcquired: keeping.apply_acquired,
+    kept.LeaseEnded: keeping.apply_ended,
+    of.ClusterFounded: leadership.apply_cluster_founded,
+    kept.JournalClaimed: keeping.apply_claimed,
+    kept.RecordsAppended: keeping.apply_appended,
+    kept.JournalTruncated: keeping.apply_truncated,
+    of.LogRestored: leadership.apply_log_restored,
+    of.FrameworkSubscribed: frameworks.apply_framework_subscribed,
+    of.FrameworkDisconnected: frameworks.apply_framework_disconnected,
+    of.FrameworkRemoved: frameworks.apply_framework_removed,
+    of.RolesSuppressed: roles.apply_roles_suppressed,
+    of.RolesRevived: roles.apply_roles_revived,
+    of.WeightSet: roles.apply_weight_set,
+    of.AgentAdmitted: agents.apply_agent_admitted,
+    of.AgentUnreachable: agents.apply_agent_unreachable,
+    of.AgentRemoved: agents.apply_agent_removed,
+    of.TaskLaunched: tasks.apply_task_launched,
+    of.KillRequested: tasks.apply_kill_requested,
+    of.TaskUpdated: updates.apply_task_updated,
+    of.UpdateAcknowledged: updates.apply_update_acknowledged,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What `rlog.loop` drives, but for the encoding of events, which the shell adds."""
+
+    settings: Settings = field(default_factory=Settings)
+
+    def empty(self) -> State:
+        return State()
+
+    def decide(self, state: State, command: Command, now_ns: int) -> Outcome:
+        return _DECIDE[type(command)](state, command, now_ns, self.settings)
+
+    def apply(self, state: State, event: Event) -> None:
+        _APPLY[type(event)](state, event)
+
+    def apply_soft(self, state: State, event: object) -> None:
+        soft.APPLY[type(event)](state, event)
+
+    def drop_soft(self, state: State) -> None:
+        soft.drop_soft(state)
+
+    def take_over(self, term: int, address: str) -> Command:
+        return TakeOver(term, address)
+
+    def tick(self) -> Command:
+        return Tick()
+
+    def due(self, state: State) -> int | None:
+        return state.soft.alarms.next_ns
+
+    def reconcile(self, state: State) -> tuple[Effect, ...]:
+        return leadership.reconcile(state, self.settings)
+
+    def dump(self, state: State) -> bytes:
+        return dump(state)
+
+    def load(self, content: bytes) -> State:
+        return load(content)

@@ -1,0 +1,140 @@
+"""Offers: resources of one agent lent to one framework until it answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from master.core.accepts import Acceptance
+from master.core.draft import Draft, Outcome, put
+from master.core.reasons import Reason
+from master.core.records import Offer, Refusal
+from master.core.settings import Settings
+from master.core.soft import AgentRefused, OfferClosed
+from master.core.state import State, find_framework
+from master.core.validity import OFFERS_MAX, OPERATIONS_MAX, check_count, check_duration
+from protocol.decision import Refused
+from protocol.ids import FrameworkId, OfferId
+from protocol.messages.framework import Accept, Decline
+from protocol.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffers:
+    """All or nothing: a refused accept changes nothing and its offers stay open."""
+
+    framework_id: FrameworkId
+    accept: Accept
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineOffers:
+    """Give offers back; those that were rescinded meanwhile do not disturb the others."""
+
+    framework_id: FrameworkId
+    decline: Decline
+
+
+def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Settings) -> Outcome:
+    """Use the offers' resources for the operations, in order, and decline the rest.
+
+    Refuses: all that `Acceptance` does, and for the offers TOO_MANY, UNKNOWN_OFFER, FOREIGN_OFFER,
+    REPEATED_OFFER, MIXED_OFFERS, BAD_DURATION.
+    """
+    framework = find_framework(state, command.framework_id)
+    if isinstance(framework, Refused):
+        return framework
+    accept = command.accept
+    refused = (
+        check_count("offers", len(accept.offers), OFFERS_MAX)
+        or check_count("operations", len(accept.operations), OPERATIONS_MAX)
+        or check_duration("refusal", accept.refuse_ns, settings.refuse_max_ns)
+    )
+    if refused:
+        return refused
+    offers = _find_offers(state, command.framework_id, accept.offers)
+    if isinstance(offers, Refused):
+        return offers
+    draft = Draft(now_ns, settings)
+    acceptance = Acceptance(draft, state, framework, offers)
+    for operation in accept.operations:
+        if refused := acceptance.fold(operation):
+            return refused
+    close_offers(draft, state, accept.offers, is_told=False)
+    if offers:
+        _refuse(draft, offers[0], acceptance.left, accept.refuse_ns)
+    return draft.decision()
+
+
+def decide_decline(
+    state: State, command: DeclineOffers, now_ns: int, settings: Settings
+) -> Outcome:
+    """Take the offers back and leave their agents' resources to others for a while.
+
+    A refusal of 0 is the default one. It ends early when the agent has more to give than was
+    refused, or by a revive.
+    Refuses: UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED, TOO_MANY, BAD_DURATION, FOREIGN_OFFER, and
+    UNKNOWN_OFFER when none of the offers is open any more.
+    """
+    framework = find_framework(state, command.framework_id)
+    if isinstance(framework, Refused):
+        return framework
+    decline = command.decline
+    refused = check_count("offers", len(decline.offers), OPERATIONS_MAX) or check_duration(
+        "refusal", decline.refuse_ns, settings.refuse_max_ns
+    )
+    if refused:
+        return refused
+    known = [each for each in dict.fromkeys(decline.offers) if OfferId(each) in state.soft.offers]
+    offers = _find_offers(state, command.framework_id, known or decline.offers, is_mixed=True)
+    if isinstance(offers, Refused):
+        return offers
+    draft = Draft(now_ns, settings)
+    close_offers(draft, state, known, is_told=False)
+    for offer in offers:
+        _refuse(draft, offer, offer.resources, decline.refuse_ns)
+    return draft.decision()
+
+
+def close_offers(draft: Draft, state: State, offer_ids: Iterable[str], *, is_told: bool) -> None:
+    """End the offers, tell their frameworks if they do not know, and let others have a chance."""
+    for offer_id in map(OfferId, offer_ids):
+        offer = state.soft.offers[offer_id]
+        draft.soft.append(OfferClosed(offer_id))
+        draft.touch(offer.agent_id)
+        if is_told and offer.framework_id in state.soft.framework_links:
+            put(draft.rescinded, offer.framework_id, offer_id)
+
+
+def _find_offers(
+    state: State, framework_id: FrameworkId, offer_ids: Iterable[str], *, is_mixed: bool = False
+) -> tuple[Offer, ...] | Refused:
+    """Return the open offers, of one agent and role unless they may be mixed."""
+    found: dict[OfferId, Offer] = {}
+    for offer_id in map(OfferId, offer_ids):
+        offer = state.soft.offers.get(offer_id)
+        if offer is None:
+            text = f"offer {offer_id[:140]!r} is not open: it was answered or rescinded"
+            return Refused(Reason.UNKNOWN_OFFER, text)
+        if offer.framework_id != framework_id:
+            return Refused(Reason.FOREIGN_OFFER, f"offer {offer_id} was made to somebody else")
+        if offer_id in found:
+            return Refused(Reason.REPEATED_OFFER, f"offer {offer_id} is named twice")
+        found[offer_id] = offer
+    offers = tuple(found.values())
+    for offer in offers[1:]:
+        first = offers[0]
+        if not is_mixed and (offer.agent_id, offer.role) != (first.agent_id, first.role):
+            text = (
+                f"offer {first.id} is of agent {first.agent_id} for role {first.role}, "
+                f"offer {offer.id} of agent {offer.agent_id} for role {offer.role}: "
+                "accept the offers of each agent and role by themselves"
+            )
+            return Refused(Reason.MIXED_OFFERS, text)
+    return offers
+
+
+def _refuse(draft: Draft, offer: Offer, resources: Resources, refuse_ns: int) -> None:
+    """Remember that the framework does not want these resources for a while."""
+    if resources:
+        until_ns = draft.now_ns + (refuse_ns or draft.settings.refuse_default_ns)
+        refusal = Refusal(resources, until_ns)
+        draft.soft.append(AgentRefused(offer.framework_id, offer.role, offer.agent_id, refusal))

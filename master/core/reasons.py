@@ -1,0 +1,34 @@
+"""Why the master says no: the names that callers see in refusals."""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """Each is the name on the wire; the text beside it names thing, value and limit."""
+
+    BAD_ID = 1
+    BAD_NAME = 2
+    BAD_ROLE = 3
+    BAD_RESOURCES = 4
+    BAD_COMMAND = 5
+    BAD_DESCRIPTION = 6
+    BAD_DURATION = 7
+    BAD_WEIGHT = 8
+    TOO_MANY = 9
+    UNKNOWN_FRAMEWORK = 10
+    FRAMEWORK_REMOVED = 11
+    OTHER_PRINCIPAL = 12
+    NOT_ITS_ROLE = 13
+    UNKNOWN_OFFER = 14
+    FOREIGN_OFFER = 15
+    REPEATED_OFFER = 16
+    MIXED_OFFERS = 17
+    NO_OFFERS = 18
+    OVER_CLAIMED = 19
+    DUPLICATE_TASK = 20
+    UNKNOWN_TASK = 21
+    TASK_ENDED = 22
+    AGENT_NOT_LINKED = 23
+    RESOURCES_IN_USE = 24
+    REPLACED = 25  # said to the older of two schedulers with one framework id
+    TORN_DOWN = 26  # said to a scheduler whose framework was ended by an operator

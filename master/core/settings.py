@@ -1,0 +1,38 @@
+"""What may be tuned of the master's decisions, and how much of each thing it takes on."""
+
+from dataclasses import dataclass, field
+
+from rlog.spaces.records import SpaceLimits
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations and bounds; they may differ between leaders, so `apply` never sees them."""
+
+    agent_timeout_ns: int = 10 * SECOND_NS  # without link, until it counts as unreachable
+    agent_removal_ns: int = 7 * DAY_NS  # unreachable, until it is forgotten and its tasks are gone
+    framework_grace_ns: int = 60 * SECOND_NS  # to come back to a new leader, at the least
+    offer_timeout_ns: int = 60 * SECOND_NS
+    refuse_default_ns: int = 5 * SECOND_NS
+    refuse_max_ns: int = 365 * DAY_NS
+    failover_max_ns: int = 10 * 365 * DAY_NS
+    grace_max_ns: int = DAY_NS  # a kill that takes longer is no kill
+    allocation_delay_ns: int = SECOND_NS // 200  # gathers a batch of changes into one pass
+    launch_resend_ns: int = 5 * SECOND_NS
+    kill_resend_ns: int = 5 * SECOND_NS
+    update_resend_ns: int = 10 * SECOND_NS
+    tick_alarms_max: int = 512  # keeps a tick's turn of the loop short
+    tick_events_max: int = 256  # and its entry in the log small; one agent's tasks go together
+    pass_agents_max: int = 1000  # looked at in one allocation pass, about 30 ms
+    cpus_min: int = 10  # thousandths; less cannot run anything, so it is not offered
+    memory_bytes_min: int = 32 << 20
+    agents_max: int = 50_000
+    frameworks_max: int = 10_000
+    roles_max: int = 10_000  # with a weight of their own
+    tasks_max: int = 500_000
+    framework_tasks_max: int = 100_000
+    framework_bytes_max: int = 128 << 20  # of its tasks' descriptions: over 1 KiB for each
+    spaces: SpaceLimits = field(default_factory=SpaceLimits)

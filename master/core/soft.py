@@ -1,0 +1,257 @@
+"""Soft events: changes of what only the leader knows, folded into its head and never logged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from master.core.alarms import AlarmKind
+from master.core.records import Offer, Refusal
+from master.core.state import Soft, State, charge, credit
+from protocol.ids import AgentId, FrameworkId, OfferId
+
+K = TypeVar("K")
+E = TypeVar("E")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class LeadershipBegun:
+    """From here on the leader's own knowledge is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class OfferClosed:
+    """The offer was accepted, declined or rescinded: nothing of it is lent any more."""
+
+    offer_id: OfferId
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRefused:
+    framework_id: FrameworkId
+    role: str
+    agent_id: AgentId
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalEnded:
+    framework_id: FrameworkId
+    role: str
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalsCleared:
+    framework_id: FrameworkId
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAttached:
+    agent_id: AgentId
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDetached:
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkAttached:
+    framework_id: FrameworkId
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkDetached:
+    framework_id: FrameworkId
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSet:
+    kind: AlarmKind
+    key: tuple[str, ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsTaken:
+    count: int
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsTouched:
+    """Something about these agents may make an offer possible."""
+
+    agent_ids: tuple[AgentId, ...]
+    pass_ns: int  # when to look, at the latest
+
+
+@dataclass(frozen=True, slots=True)
+class AllTouched:
+    """A framework wants more than before, so that every agent is worth a look."""
+
+    pass_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassDone:
+    """The allocator has looked at these agents."""
+
+    agent_ids: tuple[AgentId, ...]
+
+
+SoftEvent: TypeAlias = (
+    LeadershipBegun
+    | OfferMade
+    | OfferClosed
+    | AgentRefused
+    | RefusalEnded
+    | RefusalsCleared
+    | AgentAttached
+    | AgentDetached
+    | FrameworkAttached
+    | FrameworkDetached
+    | AlarmSet
+    | AlarmsTaken
+    | AgentsTouched
+    | AllTouched
+    | PassDone
+)
+
+
+def apply_leadership_begun(state: State, event: LeadershipBegun) -> None:
+    state.soft.is_leading = True
+
+
+def apply_offer_made(state: State, event: OfferMade) -> None:
+    soft, offer = state.soft, event.offer
+    assert offer.id not in soft.offers
+    soft.offers[offer.id] = offer
+    soft.offers_made += 1
+    soft.offers_by_agent.setdefault(offer.agent_id, {})[offer.id] = None
+    soft.offers_by_framework.setdefault(offer.framework_id, {})[offer.id] = None
+    by_role = soft.offered.setdefault(offer.framework_id, {})
+    charge(by_role.setdefault(offer.role, {}), offer.resources.scalars)
+
+
+def apply_offer_closed(state: State, event: OfferClosed) -> None:
+    soft = state.soft
+    offer = soft.offers.pop(event.offer_id)
+    _drop(soft.offers_by_agent, offer.agent_id, offer.id)
+    _drop(soft.offers_by_framework, offer.framework_id, offer.id)
+    by_role = soft.offered[offer.framework_id]
+    credit(by_role[offer.role], offer.resources.scalars)
+    if not by_role[offer.role]:
+        _drop(soft.offered, offer.framework_id, offer.role)
+    soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
+
+
+def apply_agent_refused(state: State, event: AgentRefused) -> None:
+    refusals = state.soft.refusals.setdefault(event.framework_id, {})
+    refusals[event.role, event.agent_id] = event.refusal
+    key = (event.framework_id, event.role, event.agent_id)
+    state.soft.alarms.set(AlarmKind.REFUSAL_ENDS, key, event.refusal.until_ns)
+
+
+def apply_refusal_ended(state: State, event: RefusalEnded) -> None:
+    soft = state.soft
+    if (event.role, event.agent_id) in soft.refusals.get(event.framework_id, {}):
+        _drop(soft.refusals, event.framework_id, (event.role, event.agent_id))
+    key = (event.framework_id, event.role, event.agent_id)
+    soft.alarms.cancel(AlarmKind.REFUSAL_ENDS, key)
+
+
+def apply_refusals_cleared(state: State, event: RefusalsCleared) -> None:
+    for role, agent_id in tuple(state.soft.refusals.get(event.framework_id, ())):
+        if role in event.roles:
+            apply_refusal_ended(state, RefusalEnded(event.framework_id, role, agent_id))
+
+
+def apply_agent_attached(state: State, event: AgentAttached) -> None:
+    state.soft.agent_links[event.agent_id] = event.link
+    state.soft.alarms.cancel(AlarmKind.AGENT_SILENT, (event.agent_id,))
+    state.soft.alarms.cancel(AlarmKind.AGENT_REMOVAL, (event.agent_id,))
+
+
+def apply_agent_detached(state: State, event: AgentDetached) -> None:
+    state.soft.agent_links.pop(event.agent_id, None)
+
+
+def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
+    state.soft.framework_links[event.framework_id] = event.link
+    state.soft.alarms.cancel(AlarmKind.FRAMEWORK_ABSENT, (event.framework_id,))
+
+
+def apply_framework_detached(state: State, event: FrameworkDetached) -> None:
+    state.soft.framework_links.pop(event.framework_id, None)
+
+
+def apply_alarm_set(state: State, event: AlarmSet) -> None:
+    state.soft.alarms.set(event.kind, event.key, event.at_ns)
+
+
+def apply_alarms_taken(state: State, event: AlarmsTaken) -> None:
+    state.soft.alarms.take(event.count, event.now_ns)
+
+
+def apply_agents_touched(state: State, event: AgentsTouched) -> None:
+    for agent_id in event.agent_ids:
+        state.soft.touched[agent_id] = None
+    _call_pass(state.soft, event.pass_ns)
+
+
+def apply_all_touched(state: State, event: AllTouched) -> None:
+    for agent_id in state.soft.agent_links:
+        state.soft.touched[agent_id] = None
+    _call_pass(state.soft, event.pass_ns)
+
+
+def apply_pass_done(state: State, event: PassDone) -> None:
+    for agent_id in event.agent_ids:
+        del state.soft.touched[agent_id]
+
+
+def drop_soft(state: State) -> None:
+    """Forget all of it, at gain or loss of leadership."""
+    state.soft = Soft()
+
+
+def _call_pass(soft: Soft, at_ns: int) -> None:
+    subject = (AlarmKind.ALLOCATION, ())
+    if soft.touched:
+        soft.alarms.set(*subject, min(at_ns, soft.alarms.wanted.get(subject, at_ns)))
+
+
+def _drop(index: dict[K, dict[E, V]], key: K, entry: E) -> None:
+    """Take an entry out of an index, and the whole list with its last entry."""
+    del index[key][entry]
+    if not index[key]:
+        del index[key]
+
+
+APPLY: dict[type, Callable[[State, Any], None]] = {
+    LeadershipBegun: apply_leadership_begun,
+    OfferMade: apply_offer_made,
+    OfferClosed: apply_offer_closed,
+    AgentRefused: apply_agent_refused,
+    RefusalEnded: apply_refusal_ended,
+    RefusalsCleared: apply_refusals_cleared,
+    AgentAttached: apply_agent_attached,
+    AgentDetached: apply_agent_detached,
+    FrameworkAttached: apply_framework_attached,
+    FrameworkDetached: apply_framework_detached,
+    AlarmSet: apply_alarm_set,
+    AlarmsTaken: apply_alarms_taken,
+    AgentsTouched: apply_agents_touched,
+    AllTouched: apply_all_touched,
+    PassDone: apply_pass_done,
+}

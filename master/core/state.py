@@ -1,0 +1,101 @@
+"""The whole of what a master knows: durable records, and the leader's soft state beside them."""
+
+from dataclasses import dataclass, field
+
+from master.core.alarms import Alarms
+from master.core.reasons import Reason
+from master.core.records import Agent, Framework, Offer, Refusal, Task
+from protocol.decision import Refused
+from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
+from protocol.resources import EMPTY, Resources
+from rlog.spaces.records import Spaces
+
+WEIGHT_DEFAULT_MILLI = 1000
+
+
+@dataclass(slots=True)
+class Soft:
+    """Known to the leader alone, never logged, gone with its leadership."""
+
+    is_leading: bool = False
+    offers: dict[OfferId, Offer] = field(default_factory=dict)  # oldest first
+    offers_made: int = 0
+    offers_by_agent: dict[AgentId, dict[OfferId, None]] = field(default_factory=dict)
+    offers_by_framework: dict[FrameworkId, dict[OfferId, None]] = field(default_factory=dict)
+    offered: dict[FrameworkId, dict[str, dict[str, int]]] = field(default_factory=dict)  # by role
+    refusals: dict[FrameworkId, dict[tuple[str, AgentId], Refusal]] = field(default_factory=dict)
+    agent_links: dict[AgentId, int] = field(default_factory=dict)
+    framework_links: dict[FrameworkId, int] = field(default_factory=dict)
+    touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
+    alarms: Alarms = field(default_factory=Alarms)
+
+
+@dataclass(slots=True)
+class State:
+    """Everything but `soft` is a fold of the log."""
+
+    now_ns: int = 0  # wall time of the newest events, set by the loop
+    origin: str = ""  # tells this cluster from others of its name; kept over recoveries
+    term: int = 0
+    leader: str = ""
+    leaderships: int = 0  # one term may be taken over more than once
+    taken_over_ns: int = 0
+    frameworks_next: int = 1
+    launches_next: int = 1
+    frameworks: dict[FrameworkId, Framework] = field(default_factory=dict)
+    tokens: dict[str, FrameworkId] = field(default_factory=dict)
+    agents: dict[AgentId, Agent] = field(default_factory=dict)
+    tasks: dict[TaskKey, Task] = field(default_factory=dict)  # not ended, or not acknowledged
+    weights: dict[str, int] = field(default_factory=dict)  # role → thousandths, where not 1
+    allocated: dict[str, dict[str, int]] = field(default_factory=dict)  # role → scalar amounts
+    capacity: dict[str, int] = field(default_factory=dict)  # scalars of all reachable agents
+    task_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks not ended
+    ended_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks ever ended
+    spaces: Spaces = field(default_factory=Spaces)
+    soft: Soft = field(default_factory=Soft)
+
+
+def find_framework(state: State, framework_id: str) -> Framework | Refused:
+    """Return the framework if it may act."""
+    framework = state.frameworks.get(FrameworkId(framework_id))
+    if framework is None:
+        return Refused(Reason.UNKNOWN_FRAMEWORK, f"framework {framework_id!r} is not known")
+    if framework.is_removed:
+        text = f"framework {framework_id} was removed: {framework.removal}"
+        return Refused(Reason.FRAMEWORK_REMOVED, text)
+    return framework
+
+
+def weight_of(state: State, role: str) -> int:
+    """Return the role's fair-share factor in thousandths."""
+    return state.weights.get(role, WEIGHT_DEFAULT_MILLI)
+
+
+def offered_of(state: State, agent_id: AgentId) -> Resources:
+    """Return what is lent out of the agent."""
+    total = EMPTY
+    for offer_id in state.soft.offers_by_agent.get(agent_id, ()):
+        total = total + state.soft.offers[offer_id].resources
+    return total
+
+
+def free_of(state: State, agent: Agent) -> Resources:
+    """Return what is neither allocated nor offered of the agent."""
+    return agent.total - agent.allocated - offered_of(state, agent.id)
+
+
+def charge(account: dict[str, int], amounts: dict[str, int]) -> None:
+    """Add scalar amounts of one agent to an account that spans agents."""
+    for name, amount in amounts.items():
+        account[name] = account.get(name, 0) + amount
+
+
+def credit(account: dict[str, int], amounts: dict[str, int]) -> None:
+    """Take scalar amounts off an account again; nothing remains as zero."""
+    for name, amount in amounts.items():
+        left = account[name] - amount
+        assert left >= 0, name
+        if left:
+            account[name] = left
+        else:
+            del account[name]

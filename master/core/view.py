@@ -1,0 +1,266 @@
+"""Views: what operators and metrics see of the state; they share nothing that `apply` changes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice
+from typing import TypeVar
+
+from master.core.records import Agent, Framework, Offer, Task
+from master.core.state import State, charge, offered_of, weight_of
+from protocol.ids import AgentId, FrameworkId, task_key
+from protocol.messages.operator import AgentView, FrameworkView, OfferView, RoleView, TaskView
+from protocol.resources import Resources, dominant_share
+
+Amounts = dict[str, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: at most so many, in the order of their ids, after the one named.
+
+    Only what is on the page is viewed, so that a large cluster can be listed in small turns.
+    Tasks are in the order of their launches, and `after` is such a number.
+    """
+
+    after: str
+    count_max: int
+
+    def take(self, records: Iterable[T], key: Callable[[T], str]) -> list[T]:
+        return nsmallest(self.count_max, (r for r in records if key(r) > self.after), key=key)
+
+    def take_tasks(self, live: Iterable[Task], past: Iterable[Task]) -> list[Task]:
+        """`live` ones come in the order of their launches already."""
+        after = int(self.after) if self.after.isdecimal() else 0
+        first = islice((task for task in live if task.launch > after), self.count_max)
+        others = nsmallest(
+            self.count_max, (task for task in past if task.launch > after), key=_launch_of
+        )
+        return sorted((*first, *others), key=_launch_of)[: self.count_max]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Numbers of the whole cluster; amounts as in `Resources.scalars`."""
+
+    capacity: Amounts  # of all agents that are not unreachable
+    allocated: Amounts
+    offered: Amounts
+    agents: dict[str, int]  # by state, as the other counts
+    frameworks: dict[str, int]
+    tasks: dict[str, int]
+    tasks_ended: dict[str, int]  # ever
+    offers: int
+    roles: tuple[RoleView, ...]
+
+
+def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
+    agents: Iterable[Agent] = state.agents.values()
+    if page is not None:
+        agents = page.take(agents, _id_of)
+    return tuple(_view_agent(state, agent) for agent in agents)
+
+
+def view_frameworks(
+    state: State, *, is_all: bool, page: Page | None = None
+) -> tuple[FrameworkView, ...]:
+    """Return the frameworks; those that were removed too if asked for."""
+    frameworks: Iterable[Framework] = (
+        each for each in state.frameworks.values() if is_all or not each.is_removed
+    )
+    if page is not None:
+        frameworks = page.take(frameworks, _id_of)
+    return tuple(_view_framework(state, framework) for framework in frameworks)
+
+
+def view_tasks(
+    state: State,
+    *,
+    is_all: bool,
+    framework_id: str = "",
+    task: str = "",
+    page: Page | None = None,
+) -> tuple[TaskView, ...]:
+    """Return tasks by launch, of one framework or one name (`task` or `framework/task`) if given.
+
+    Those that have ended are among them if asked for, or if one is asked for by name.
+    """
+    owner, slash, task_id = task.rpartition("/")
+    if slash:
+        framework_id = framework_id or owner
+    is_all = is_all or bool(task)
+    live = (
+        each
+        for each in _live_tasks(state, framework_id)
+        if (is_all or not each.is_ended) and (not task or each.task_id == task_id)
+    )
+    past = (
+        each
+        for each in _past_tasks(state, framework_id)
+        if is_all and (not task or each.task_id == task_id)
+    )
+    if page is not None:
+        found = page.take_tasks(live, past)
+    else:
+        found = sorted((*live, *past), key=_launch_of)
+    return tuple(_view_task(state, each) for each in found)
+
+
+def view_offers(state: State, page: Page | None = None) -> tuple[OfferView, ...]:
+    offers: Iterable[Offer] = state.soft.offers.values()
+    if page is not None:
+        offers = page.take(offers, _id_of)
+    return tuple(_view_offer(state, offer) for offer in offers)
+
+
+def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
+    """Return the roles that a framework is in, that hold something, or that have a weight."""
+    frameworks: dict[str, int] = {}
+    for framework in state.frameworks.values():
+        for role in () if framework.is_removed else framework.roles:
+            frameworks[role] = frameworks.get(role, 0) + 1
+    names = sorted({**frameworks, **state.allocated, **state.weights})
+    if page is not None:
+        names = page.take(names, str)
+    total = Resources(state.capacity)
+    views = []
+    for role in names:
+        allocated = Resources(dict(state.allocated.get(role, {})))
+        share, dominant = dominant_share(allocated, total)
+        views.append(
+            RoleView(
+                role=role,
+                weight_milli=weight_of(state, role),
+                frameworks=frameworks.get(role, 0),
+                allocated=allocated,
+                dominant_share_millionths=share,
+                dominant_resource=dominant,
+            )
+        )
+    return tuple(views)
+
+
+def totals(state: State) -> Totals:
+    """Return the numbers; cheap, whatever the number of tasks."""
+    allocated: Amounts = {}
+    for amounts in state.allocated.values():
+        charge(allocated, amounts)
+    offered: Amounts = {}
+    for by_role in state.soft.offered.values():
+        for amounts in by_role.values():
+            charge(offered, amounts)
+    agents = dict.fromkeys(("connected", "disconnected", "unreachable"), 0)
+    for agent in state.agents.values():
+        agents[agent_state(state, agent)] += 1
+    frameworks = dict.fromkeys(("connected", "disconnected", "removed"), 0)
+    for framework in state.frameworks.values():
+        frameworks[framework_state(framework)] += 1
+    return Totals(
+        capacity=dict(state.capacity),
+        allocated=allocated,
+        offered=offered,
+        agents=agents,
+        frameworks=frameworks,
+        tasks=dict(state.task_counts),
+        tasks_ended=dict(state.ended_counts),
+        offers=len(state.soft.offers),
+        roles=view_roles(state),
+    )
+
+
+def agent_state(state: State, agent: Agent) -> str:
+    if agent.is_unreachable:
+        return "unreachable"
+    return "connected" if agent.id in state.soft.agent_links else "disconnected"
+
+
+def framework_state(framework: Framework) -> str:
+    if framework.is_removed:
+        return "removed"
+    return "connected" if framework.is_connected else "disconnected"
+
+
+def _id_of(record: Agent | Framework | Offer) -> str:
+    return record.id
+
+
+def _launch_of(task: Task) -> int:
+    return task.launch
+
+
+def _view_agent(state: State, agent: Agent) -> AgentView:
+    return AgentView(
+        agent_id=agent.id,
+        hostname=agent.hostname,
+        address=agent.address,
+        state=agent_state(state, agent),
+        total=agent.total,
+        allocated=agent.allocated,
+        offered=offered_of(state, agent.id),
+        attributes=agent.attributes,
+        tasks=len(agent.tasks),
+        registered_ns=agent.registered_ns,
+        version=agent.version,
+        isolation=agent.isolation,
+    )
+
+
+def _view_framework(state: State, framework: Framework) -> FrameworkView:
+    allocated: Amounts = {}
+    for amounts in framework.allocated.values():
+        charge(allocated, amounts)
+    return FrameworkView(
+        framework_id=framework.id,
+        name=framework.name,
+        principal=framework.principal,
+        user=framework.user,
+        roles=framework.roles,
+        state=framework_state(framework),
+        tasks=framework.live,
+        offers=len(state.soft.offers_by_framework.get(framework.id, ())),
+        allocated=Resources(allocated),
+        subscribed_ns=framework.subscribed_ns,
+        failover_timeout_ns=framework.failover_timeout_ns,
+        hostname=framework.hostname,
+    )
+
+
+def _live_tasks(state: State, framework_id: str) -> Iterable[Task]:
+    """Return what is not in a history, in the order of launches."""
+    if not framework_id:
+        return state.tasks.values()
+    framework = state.frameworks.get(FrameworkId(framework_id))
+    tasks = framework.tasks if framework else ()
+    return (state.tasks[task_key(framework_id, task_id)] for task_id in tasks)
+
+
+def _past_tasks(state: State, framework_id: str) -> Iterator[Task]:
+    for framework in state.frameworks.values():
+        if framework_id in ("", framework.id):
+            yield from framework.history.values()
+
+
+def _view_task(state: State, task: Task) -> TaskView:
+    agent = state.agents.get(task.agent_id)
+    return TaskView(
+        status=task.status,
+        description=task.description,
+        role=task.role,
+        agent_address=agent.address if agent else "",
+        agent_hostname=agent.hostname if agent else "",
+        launched_ns=task.launched_ns,
+        framework_name=state.frameworks[task.framework_id].name,
+    )
+
+
+def _view_offer(state: State, offer: Offer) -> OfferView:
+    return OfferView(
+        offer_id=offer.id,
+        framework_id=offer.framework_id,
+        agent_id=offer.agent_id,
+        role=offer.role,
+        resources=offer.resources,
+        made_ns=offer.made_ns,
+        hostname=state.agents[AgentId(offer.agent_id)].hostname,
+    )

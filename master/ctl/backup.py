@@ -1,0 +1,231 @@
+"""`quorate log backup|restore`: a cluster's log into a file, a file into data directories."""
+
+import asyncio
+import os
+import sys
+
+from master.core.events import LogRestored
+from master.ctl.asking import ask_every_master, ask_over, identify, run
+from master.ctl.plain import format_time
+from master.ctl.progress import Advance, progress
+from master.ctl.replay import open_masters_log
+from master.ctl.target import CommandError, MisuseError, Target
+from master.registrar import Registrar
+from protocol.client import OperatorClient
+from protocol.errors import Malformed
+from protocol.links import parse_address
+from protocol.messages.operator import (
+    EntriesPart,
+    Failed,
+    MasterView,
+    ReadEntries,
+    ReadSnapshot,
+    SnapshotPart,
+)
+from rlog.archive import Archive
+from rlog.backup import BackupWriter, Header, check_backup, read_backup
+from rlog.messages import Entry
+from rlog.restore import restore as restore_log
+from rlog.rows import Snapshot
+
+TRIES_MAX = 5  # a snapshot that is replaced while it is copied makes us begin again
+TRY_S = 1.0
+ANSWER_S_MAX = 10.0
+ENTRIES_PER_BLOCK = 1000
+LAUNCHES_SKIPPED = 1_000_000_000  # more than a cluster launches between a backup and its loss
+FRAMEWORKS_SKIPPED = 100_000
+
+
+def back_up(target: Target, path: str) -> None:
+    """Copy the log of a running cluster. Raises: CommandError, OSError."""
+    header = run(_back_up(target, path))
+    _report(path, header)
+
+
+def back_up_directory(directory: str, path: str) -> None:
+    """Copy the log in a master's data directory. Raises: CommandError, Fault, OSError."""
+    with open_masters_log(directory) as archive:
+        header = _header_of(archive)
+        writer = BackupWriter(path, header)
+        try:
+            _copy(archive, header, writer)
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()
+    _report(path, header)
+
+
+def restore(path: str, directory: str, name: str, voters: str) -> None:
+    """Make the data directory of one master from a backup.
+
+    Raises: CommandError, OSError.
+    """
+    addresses = tuple(part.strip() for part in voters.split(",")) if voters else (name,)
+    for address in (name, *addresses):
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise MisuseError(str(error)) from None
+    if name not in addresses:
+        raise MisuseError(f"--peers: {voters} does not name this master, {name}")
+    try:
+        with open(path, "rb") as file:
+            header = check_backup(read_backup(file))
+        with progress("entries", header.snapshot.index + 1, header.committed) as advance:
+            restore_log(path, directory, name, addresses, close_log, advance)
+    except Malformed as error:
+        raise CommandError(f"{path}: {error}") from None
+    sys.stdout.write(
+        f"{directory}: {header.cluster!r} as of {format_time(header.stamp_ns)}, "
+        f"entry {header.committed}\n"
+    )
+    others = [address for address in addresses if address != name]
+    if others:
+        sys.stderr.write(
+            f"quorate: restore the same backup for {', '.join(others)} before you start any of "
+            "them, and let none of the old data directories run again\n"
+        )
+
+
+def close_log(header: Header) -> bytes:
+    """Return the last payload of a restored log."""
+    event = LogRestored(LAUNCHES_SKIPPED, FRAMEWORKS_SKIPPED)
+    return Registrar().encode(header.stamp_ns, (event,))
+
+
+def _report(path: str, header: Header) -> None:
+    sys.stdout.write(
+        f"{path}: {os.path.getsize(path)} bytes; {header.cluster!r} as of "
+        f"{format_time(header.stamp_ns)}, entry {header.committed}, from {header.source}\n"
+    )
+
+
+# From a directory
+
+
+def _header_of(archive: Archive) -> Header:
+    outline = archive.outline
+    return Header(
+        cluster=outline.identity.cluster,
+        source=outline.identity.name,
+        term=outline.position.term,
+        committed=outline.position.committed,
+        stamp_ns=archive.modified_ns,
+        snapshot=outline.snapshot,
+    )
+
+
+def _copy(archive: Archive, header: Header, writer: BackupWriter) -> None:
+    for chunk in archive.snapshot_chunks() if header.snapshot.index else ():
+        writer.add_chunk(chunk)
+    batch: list[Entry] = []
+    first = header.snapshot.index + 1
+    with progress("entries", first, header.committed) as advance:
+        for entry in archive.entries(first, header.committed):
+            batch.append(entry)
+            if len(batch) >= ENTRIES_PER_BLOCK:
+                writer.add_entries(batch)
+                batch = []
+            advance(entry.index)
+    writer.add_entries(batch)
+
+
+# From a running cluster
+
+
+class _Compacted(Exception):  # noqa: N818 – not an error: it is begun again
+    """What is being copied was replaced by a newer snapshot."""
+
+
+async def _back_up(target: Target, path: str) -> Header:
+    for _ in range(TRIES_MAX):
+        source = _choose(await ask_every_master(target))
+        client = await OperatorClient.connect_agent(source.address, identify(target), ANSWER_S_MAX)
+        try:
+            return await _copy_over(client, source, path)
+        except _Compacted:
+            await asyncio.sleep(TRY_S)
+        finally:
+            await client.close()
+    raise CommandError(
+        f"the log was compacted {TRIES_MAX} times while it was copied; try again when there is "
+        "less to do, or on a master's machine with --data-dir"
+    )
+
+
+def _choose(views: list[MasterView]) -> MasterView:
+    """Return a follower that has all that is committed, or the leader.
+
+    Raises: CommandError when no master leads.
+    """
+    leader = next((view for view in views if view.role == "leader"), None)
+    if leader is None:
+        raise CommandError("no master leads, so nobody knows what is committed; use --data-dir")
+    followers = [view for view in views if view.is_reachable and view.role == "follower"]
+    complete = [view for view in followers if view.committed >= leader.committed]
+    return next(iter(complete), leader)
+
+
+async def _copy_over(client: OperatorClient, source: MasterView, path: str) -> Header:
+    first = await _ask_part(client, ReadSnapshot())
+    snapshot = Snapshot(
+        first.index,
+        first.term,
+        first.configuration_index,
+        first.voters if first.index else (),
+        first.size_bytes,
+        first.crc,
+    )
+    committed = max(first.committed, source.committed)
+    header = Header(
+        first.cluster, source.address, first.log_term, committed, first.stamp_ns, snapshot
+    )
+    writer = BackupWriter(path, header)
+    try:
+        await _copy_content(client, first, writer)
+        with progress("entries", snapshot.index + 1, committed) as advance:
+            await _copy_entries(client, header, writer, advance)
+    except BaseException:
+        writer.abandon()
+        raise
+    writer.close()
+    return header
+
+
+async def _copy_content(client: OperatorClient, first: SnapshotPart, writer: BackupWriter) -> None:
+    part, offset = first, 0
+    with progress("bytes", 1, first.size_bytes) as advance:
+        while part.content:
+            writer.add_chunk(part.content)
+            offset += len(part.content)
+            advance(offset)
+            if offset >= first.size_bytes:
+                return
+            part = await _ask_part(client, ReadSnapshot(index=first.index, offset=offset))
+    if offset < first.size_bytes:
+        raise _Compacted
+
+
+async def _ask_part(client: OperatorClient, request: ReadSnapshot) -> SnapshotPart:
+    answer = await client.ask(request)
+    if isinstance(answer, Failed) and answer.reason in ("COMPACTED", "NOT_NOW"):
+        raise _Compacted
+    if not isinstance(answer, SnapshotPart):
+        answer = await ask_over(client, request, SnapshotPart)  # says what is wrong
+    return answer
+
+
+async def _copy_entries(
+    client: OperatorClient, header: Header, writer: BackupWriter, advance: Advance
+) -> None:
+    index = header.snapshot.index
+    while index < header.committed:
+        answer = await client.ask(ReadEntries(first=index + 1, last=header.committed))
+        if isinstance(answer, Failed) and answer.reason == "COMPACTED":
+            raise _Compacted
+        if not isinstance(answer, EntriesPart) or not answer.entries:
+            raise CommandError(f"{header.source} cannot be copied: {answer}")
+        writer.add_entries([Entry(e.index, e.term, e.command) for e in answer.entries])
+        index = answer.entries[-1].index
+        advance(index)

@@ -1,0 +1,141 @@
+"""Views as plain objects for `-o json`: stable snake_case keys, integers with their unit's name."""
+
+from collections.abc import Callable, Mapping
+
+from protocol.messages.operator import (
+    AgentView,
+    FrameworkView,
+    MasterView,
+    OfferView,
+    RoleView,
+    TaskView,
+)
+from protocol.resources import Resources
+
+BYTES = ("mem", "disk")
+
+Plain = dict[str, object]
+
+
+def plain_resources(resources: Resources) -> Plain:
+    """Return amounts as integers named by unit, ranges as pairs, sets as lists."""
+    found: Plain = {}
+    for name, amount in sorted(resources.scalars.items()):
+        found[f"{name}_bytes" if name in BYTES else f"{name}_milli"] = amount
+    for name, ranges in sorted(resources.ranges.items()):
+        found[name] = [list(pair) for pair in ranges]
+    for name, items in sorted(resources.sets.items()):
+        found[name] = list(items)
+    return found
+
+
+def plain_master(view: MasterView) -> Plain:
+    return {
+        "address": view.address,
+        "role": view.role,
+        "member": view.member,
+        "is_reachable": view.is_reachable,
+        "term": view.term,
+        "committed": view.committed,
+        "applied": view.applied,
+        "lag": view.lag,
+        "cluster_id": view.cluster_id,
+        "version": view.version,
+    }
+
+
+def plain_agent(view: AgentView) -> Plain:
+    return {
+        "agent_id": view.agent_id,
+        "hostname": view.hostname,
+        "address": view.address,
+        "state": view.state,
+        "tasks": view.tasks,
+        "total": plain_resources(view.total),
+        "allocated": plain_resources(view.allocated),
+        "offered": plain_resources(view.offered),
+        "attributes": {each.name: each.value for each in view.attributes},
+        "isolation": list(view.isolation),
+        "registered_ns": view.registered_ns,
+        "version": view.version,
+    }
+
+
+def plain_framework(view: FrameworkView) -> Plain:
+    return {
+        "framework_id": view.framework_id,
+        "name": view.name,
+        "state": view.state,
+        "principal": view.principal,
+        "user": view.user,
+        "hostname": view.hostname,
+        "roles": list(view.roles),
+        "tasks": view.tasks,
+        "offers": view.offers,
+        "allocated": plain_resources(view.allocated),
+        "subscribed_ns": view.subscribed_ns,
+        "failover_timeout_ns": view.failover_timeout_ns,
+    }
+
+
+def plain_task(view: TaskView) -> Plain:
+    status = view.status
+    return {
+        "framework_id": status.framework_id,
+        "framework_name": view.framework_name,
+        "task_id": status.task_id,
+        "state": status.state.name,
+        "reason": status.reason.name,
+        "message": status.message,
+        "exit_code": status.exit_code if is_exited(view) and not status.signal else None,
+        "signal": status.signal or None,
+        "pid": status.pid or None,
+        "agent_id": status.agent_id,
+        "agent_hostname": view.agent_hostname,
+        "agent_address": view.agent_address,
+        "role": view.role,
+        "launch": status.launch,
+        "sequence": status.sequence,
+        "command": list(view.description.command),
+        "resources": plain_resources(view.description.resources),
+        "launched_ns": view.launched_ns,
+        "stamp_ns": status.stamp_ns,
+    }
+
+
+def plain_offer(view: OfferView) -> Plain:
+    return {
+        "offer_id": view.offer_id,
+        "framework_id": view.framework_id,
+        "agent_id": view.agent_id,
+        "hostname": view.hostname,
+        "role": view.role,
+        "resources": plain_resources(view.resources),
+        "made_ns": view.made_ns,
+    }
+
+
+def plain_role(view: RoleView) -> Plain:
+    return {
+        "role": view.role,
+        "weight_milli": view.weight_milli,
+        "frameworks": view.frameworks,
+        "allocated": plain_resources(view.allocated),
+        "dominant_share_millionths": view.dominant_share_millionths,
+        "dominant_resource": view.dominant_resource,
+    }
+
+
+def is_exited(view: TaskView) -> bool:
+    """Whether the task ran and its first process ended, so that an exit status is known."""
+    return view.status.reason.name == "COMMAND_EXITED" or view.status.signal != 0
+
+
+PLAIN: Mapping[type, Callable[..., Plain]] = {
+    MasterView: plain_master,
+    AgentView: plain_agent,
+    FrameworkView: plain_framework,
+    TaskView: plain_task,
+    OfferView: plain_offer,
+    RoleView: plain_role,
+}

@@ -1,0 +1,35 @@
+"""Any record of the log as plain JSON values: the schema's names, resources as people read them."""
+
+import dataclasses
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from master.ctl.objects import plain_resources
+from protocol.resources import Resources
+
+SECOND_NS = 1_000_000_000
+
+
+def plain(value: Any) -> Any:
+    """Return a record and all it holds as dicts, lists, text and numbers."""
+    if isinstance(value, Resources):
+        return plain_resources(value)
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return value
+
+
+def format_time(stamp_ns: int) -> str:
+    """Return a wall time as ISO 8601 in UTC, to the microsecond."""
+    seconds, rest_ns = divmod(stamp_ns, SECOND_NS)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,149 @@
+"""`quorate log replay`: the masters' state at any point that a log still reaches back to."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from master.core.snapshot import digest
+from master.core.state import State
+from master.core.view import view_agents, view_frameworks, view_roles, view_tasks
+from master.ctl.lists import open_console
+from master.ctl.objects import PLAIN
+from master.ctl.plain import SECOND_NS, format_time
+from master.ctl.progress import Advance, progress
+from master.ctl.tables import show
+from master.ctl.target import CommandError, MisuseError
+from master.registrar import Registrar
+from protocol.errors import CorruptLog
+from protocol.messages.operator import AgentView, FrameworkView, RoleView, TaskView
+from rlog.archive import Archive, Outline, open_archive
+from rlog.log import Committed
+
+
+@contextmanager
+def open_masters_log(directory: str) -> Iterator[Archive]:
+    """Give the log in a master's data directory. Raises: CorruptLog, MisuseError."""
+    with open_archive(directory) as archive:
+        if not archive.outline.is_replicated:
+            raise MisuseError(
+                f"{directory} holds the log of {archive.outline.identity.name}, not of a master"
+            )
+        yield archive
+
+
+class Replay:
+    """A state folded from an archive, entry by entry from its snapshot on."""
+
+    def __init__(self, archive: Archive) -> None:
+        """Raises: CorruptLog."""
+        content = archive.snapshot_content()
+        self._archive = archive
+        self._machine = Registrar()
+        self.state: State = (
+            self._machine.empty() if content is None else self._machine.load(content)
+        )
+        self.index = archive.outline.snapshot.index
+        self.events = 0  # folded by this replay
+        self.until_ns: int | None = None  # entries stamped later are left out
+        self.digest_every = 0  # events from one printed digest to the next
+
+    def run(self, last: int, on_entry: Advance) -> None:
+        """Fold up to the entry `last`. Raises: CorruptLog."""
+        for entry in self._archive.payloads(last):
+            if not self._fold(entry):
+                return
+            self.index = entry.index
+            on_entry(entry.index)
+
+    def _fold(self, entry: Committed) -> bool:
+        stamp_ns, events = self._machine.decode(entry.payload)
+        if self.until_ns is not None and stamp_ns > self.until_ns:
+            return False
+        self.state.now_ns = stamp_ns
+        try:
+            for event in events:
+                self._machine.apply(self.state, event)
+        except Exception as error:
+            raise CorruptLog(f"entry {entry.index} cannot be folded: {error!r}") from error
+        before, self.events = self.events, self.events + len(events)
+        if self.digest_every and before // self.digest_every < self.events // self.digest_every:
+            sys.stdout.write(f"{entry.index} {self.events} {digest(self.state)}\n")
+        return True
+
+
+def replay(directory: str, until: str, digest_every: int, form: str) -> None:
+    """Fold a log to a point, and show the state there.
+
+    Raises: CommandError, Fault.
+    """
+    with open_masters_log(directory) as archive:
+        outline = archive.outline
+        last, until_ns = _parse_until(until, outline)
+        replayed = Replay(archive)
+        replayed.until_ns, replayed.digest_every = until_ns, digest_every
+        if until_ns is not None and replayed.state.now_ns > until_ns:
+            raise _too_early(outline, format_time(replayed.state.now_ns))
+        with progress("entries", outline.snapshot.index + 1, last) as advance:
+            replayed.run(last, advance)
+        _show_state(replayed.state, replayed.index, form)
+        left = outline.last - outline.position.committed
+        if left and not until:
+            sys.stderr.write(
+                f"quorate: this copy does not know whether what follows is committed; "
+                f"--until {outline.last} folds it too\n"
+            )
+
+
+def _parse_until(until: str, outline: Outline) -> tuple[int, int | None]:
+    """Return the last entry to fold, and the time in ns after which not to.
+
+    Raises: CommandError.
+    """
+    known = outline.position.committed
+    if not until:
+        return known, None
+    if until.isdecimal():
+        if int(until) > outline.last:
+            raise MisuseError(f"--until: the log ends at entry {outline.last}")
+        if int(until) < outline.snapshot.index:
+            raise _too_early(outline, f"entry {outline.snapshot.index}")
+        return int(until), None
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        raise MisuseError(
+            f"--until: {until!r} is neither an entry nor a time such as 2026-01-31T12:00:00Z"
+        ) from None
+    return known, int(moment.timestamp() * SECOND_NS)
+
+
+def _too_early(outline: Outline, first: str) -> CommandError:
+    return CommandError(
+        f"--until: this log begins with the snapshot of entry {outline.snapshot.index}; "
+        f"the earliest state it has is that of {first}"
+    )
+
+
+def _show_state(state: State, index: int, form: str) -> None:
+    views: dict[type, tuple[Any, ...]] = {
+        FrameworkView: view_frameworks(state, is_all=True),
+        AgentView: view_agents(state),
+        TaskView: view_tasks(state, is_all=True),
+        RoleView: view_roles(state),
+    }
+    if form == "json":
+        found: dict[str, Any] = {"index": index, "stamp_ns": state.now_ns, "digest": digest(state)}
+        for kind, what in views.items():
+            name = f"{kind.__name__.removesuffix('View').lower()}s"
+            found[name] = [PLAIN[kind](each) for each in what]
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        return
+    console = open_console()
+    for kind, what in views.items():
+        if what:
+            show(console, kind, what, form, state.now_ns)
+    when = format_time(state.now_ns) if state.now_ns else "the beginning"
+    console.print(f"entry {index}, {when}\nstate {digest(state)}", soft_wrap=True)

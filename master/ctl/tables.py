@@ -1,0 +1,248 @@
+"""Views as tables that stay readable in 80 columns."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from master.ctl.objects import BYTES, PLAIN, is_exited
+from protocol.messages.operator import (
+    AgentView,
+    FrameworkView,
+    MasterView,
+    OfferView,
+    RoleView,
+    TaskView,
+)
+from protocol.messages.values import TaskReason
+from protocol.resources import Resources, format_amount
+from protocol.states import TERMINAL
+
+GAP = 2  # blank columns between two columns
+SHRUNK_MIN = 9  # a shrunk cell keeps enough to be recognised
+AMOUNT_CHARS_MAX = 7
+STYLES = {
+    "RUNNING": "green",
+    "FINISHED": "blue",
+    "STAGING": "yellow",
+    "STARTING": "yellow",
+    "KILLING": "yellow",
+    "FAILED": "red",
+    "ERROR": "red",
+    "LOST": "red",
+    "UNREACHABLE": "red",
+    "leader": "green",
+    "learner": "yellow",
+    "no member": "red",
+    "connected": "green",
+    "unreachable": "red",
+    "disconnected": "yellow",
+}
+
+# Of tasks that ended without an exit code; short, for a column among others.
+REASONS = {
+    TaskReason.KILLED_BY_FRAMEWORK: "killed",
+    TaskReason.KILLED_BY_OPERATOR: "killed",
+    TaskReason.FRAMEWORK_REMOVED: "killed",
+    TaskReason.LAUNCH_FAILED: "launch",
+    TaskReason.FETCH_FAILED: "fetch",
+    TaskReason.INVALID_TASK: "invalid",
+    TaskReason.AGENT_UNREACHABLE: "lost",
+    TaskReason.AGENT_FORGOT: "lost",
+    TaskReason.SUPERVISOR_LOST: "lost",
+    TaskReason.AGENT_RESTARTED: "reboot",
+    TaskReason.AGENT_REMOVED: "removed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and how its cell is made; `shrinks` where an id may lose its middle."""
+
+    title: str
+    cell: Callable[[Any, int], str]  # of a view and the time now
+    is_number: bool = False
+    shrinks: bool = False
+
+
+def format_age(age_ns: int) -> str:
+    """Return a duration with one unit: 42s, 17m, 3h, 12d."""
+    seconds = max(age_ns, 0) // 1_000_000_000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text` within `width` columns; ids differ at their ends, so the middle goes."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def amount(resources: Resources, name: str) -> str:
+    """Return a scalar as people write it; sizes that are odd numbers of bytes are rounded."""
+    found = resources.scalars.get(name, 0)
+    if not found:
+        return "-"
+    exact = format_amount(name, found)
+    if name not in BYTES or len(exact) <= AMOUNT_CHARS_MAX:
+        return exact
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
+        if found >= 1 << power:
+            return f"{found / (1 << power):.1f}{unit}"
+    return exact
+
+
+def used(part: Resources, total: Resources, name: str) -> str:
+    """Return "used/total" of one resource."""
+    return f"{amount(part, name).replace('-', '0')}/{amount(total, name)}"
+
+
+def exit_of(view: TaskView) -> str:
+    """Return how the task ended: the command's exit code or signal, else one word why."""
+    status = view.status
+    if status.reason == TaskReason.MEMORY_LIMIT:
+        return "memory"
+    if status.signal:
+        return f"sig {status.signal}"
+    if is_exited(view):
+        return str(status.exit_code)
+    return REASONS.get(status.reason, "-") if status.state in TERMINAL else "-"
+
+
+def isolation_of(view: AgentView) -> str:
+    """Return the names of what the agent enforces, without their particulars."""
+    return " ".join(part.split(":")[0] for part in view.isolation) or "none"
+
+
+def role_of(view: MasterView) -> str:
+    """Return what a master is now, and whether it belongs at all."""
+    if not view.is_reachable:
+        return "unreachable"
+    if view.role == "follower" and view.member != "voter":
+        return view.member or "no member"
+    return view.role
+
+
+def weight(milli: int) -> str:
+    return f"{milli / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def share(view: RoleView) -> str:
+    percent = f"{view.dominant_share_millionths / 10_000:.1f}%"
+    return f"{percent} {view.dominant_resource}" if view.dominant_resource else percent
+
+
+COLUMNS: dict[type, tuple[Column, ...]] = {
+    TaskView: (
+        Column("TASK", lambda v, _: f"{v.status.framework_id}/{v.status.task_id}", shrinks=True),
+        Column("STATE", lambda v, _: v.status.state.name),
+        Column("EXIT", lambda v, _: exit_of(v), is_number=True),
+        Column("AGENT", lambda v, _: v.status.agent_id, shrinks=True),
+        Column("PID", lambda v, _: str(v.status.pid or "-"), is_number=True),
+        Column("CPUS", lambda v, _: amount(v.description.resources, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: amount(v.description.resources, "mem"), is_number=True),
+        Column("AGE", lambda v, now: format_age(now - v.launched_ns), is_number=True),
+    ),
+    AgentView: (
+        Column("AGENT", lambda v, _: v.agent_id, shrinks=True),
+        Column("STATE", lambda v, _: v.state),
+        Column("TASKS", lambda v, _: str(v.tasks), is_number=True),
+        Column("CPUS", lambda v, _: used(v.allocated, v.total, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: used(v.allocated, v.total, "mem"), is_number=True),
+        Column("ISOLATION", lambda v, _: isolation_of(v), shrinks=True),
+    ),
+    FrameworkView: (
+        Column("ID", lambda v, _: v.framework_id, shrinks=True),
+        Column("NAME", lambda v, _: v.name, shrinks=True),
+        Column("STATE", lambda v, _: v.state),
+        Column("ROLES", lambda v, _: ",".join(v.roles), shrinks=True),
+        Column("TASKS", lambda v, _: str(v.tasks), is_number=True),
+        Column("OFFERS", lambda v, _: str(v.offers), is_number=True),
+        Column("CPUS", lambda v, _: amount(v.allocated, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: amount(v.allocated, "mem"), is_number=True),
+    ),
+    OfferView: (
+        Column("OFFER", lambda v, _: v.offer_id),
+        Column("FRAMEWORK", lambda v, _: v.framework_id, shrinks=True),
+        Column("ROLE", lambda v, _: v.role, shrinks=True),
+        Column("AGENT", lambda v, _: v.agent_id, shrinks=True),
+        Column("CPUS", lambda v, _: amount(v.resources, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: amount(v.resources, "mem"), is_number=True),
+        Column("AGE", lambda v, now: format_age(now - v.made_ns), is_number=True),
+    ),
+    RoleView: (
+        Column("ROLE", lambda v, _: v.role, shrinks=True),
+        Column("WEIGHT", lambda v, _: weight(v.weight_milli), is_number=True),
+        Column("SHARE", lambda v, _: share(v), is_number=True),
+        Column("FRAMEWORKS", lambda v, _: str(v.frameworks), is_number=True),
+        Column("CPUS", lambda v, _: amount(v.allocated, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: amount(v.allocated, "mem"), is_number=True),
+    ),
+    MasterView: (
+        Column("MASTER", lambda v, _: v.address, shrinks=True),
+        Column("ROLE", lambda v, _: role_of(v)),
+        Column("TERM", lambda v, _: _known(v, v.term), is_number=True),
+        Column("COMMITTED", lambda v, _: _known(v, v.committed), is_number=True),
+        Column("APPLIED", lambda v, _: _known(v, v.applied), is_number=True),
+        Column("LAG", lambda v, _: str(v.lag) if v.member else "-", is_number=True),
+        Column("VERSION", lambda v, _: v.version or "-"),
+    ),
+}
+
+
+def _known(view: MasterView, number: int) -> str:
+    return str(number) if view.is_reachable else "-"
+
+
+def show(console: Console, kind: type, views: Sequence[Any], form: str, now_ns: int) -> None:
+    """Print views of one kind as `form`: "table" or "json"."""
+    if form == "json":
+        console.file.write(json.dumps([PLAIN[kind](view) for view in views], indent=2) + "\n")
+        return
+    columns = COLUMNS[kind]
+    rows = [[column.cell(view, now_ns) for column in columns] for view in views]
+    console.print(tabulate(columns, rows, console.width))
+
+
+def tabulate(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """Return a table no wider than `width` where only ids were shortened to reach that."""
+    widths = _fit(columns, rows, width)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for column, column_width in zip(columns, widths, strict=True):
+        table.add_column(
+            column.title,
+            justify="right" if column.is_number else "left",
+            no_wrap=True,
+            width=column_width,
+        )
+    for row in rows:
+        cells = [shorten(cell, size) for cell, size in zip(row, widths, strict=True)]
+        table.add_row(*[Text(cell, STYLES.get(cell, "")) for cell in cells])
+    return table
+
+
+def _fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return column widths, taking what is too much from the widest column that may shrink."""
+    widths = [
+        max(len(column.title), *(len(row[place]) for row in rows), 0)
+        for place, column in enumerate(columns)
+    ]
+    while sum(widths) + GAP * (len(columns) - 1) > width:
+        free = [
+            place
+            for place, column in enumerate(columns)
+            if column.shrinks and widths[place] > max(SHRUNK_MIN, len(column.title))
+        ]
+        if not free:
+            break
+        widest = max(free, key=lambda place: widths[place])
+        widths[widest] -= 1
+    return widths

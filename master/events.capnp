@@ -1,0 +1,43 @@
+@0x8e1d5fb3c6a90277;
+using V = import "/protocol/values.capnp";
+using S = import "/rlog/spaces.capnp";
+# What the masters' log holds. Structs and the union only grow: every log ever written stays readable.
+
+struct LeadershipTaken { term @0 :UInt64; address @1 :Text; }
+struct FrameworkSubscribed {
+  frameworkId @0 :Text; token @1 :Text; name @2 :Text; principal @3 :Text; user @4 :Text; hostname @5 :Text;
+  roles @6 :List(Text); failoverTimeoutNs @7 :Int64; labels @8 :List(V.Label);
+}
+struct FrameworkDisconnected { frameworkId @0 :Text; }
+struct FrameworkRemoved { frameworkId @0 :Text; reason @1 :Text; }
+struct RolesSuppressed { frameworkId @0 :Text; roles @1 :List(Text); }
+struct RolesRevived { frameworkId @0 :Text; roles @1 :List(Text); }
+struct AgentAdmitted {
+  agentId @0 :Text; hostname @1 :Text; address @2 :Text; principal @3 :Text;
+  resources @4 :V.Resources; attributes @5 :List(V.Attribute); bootId @6 :Text; version @7 :Text; isolation @8 :List(Text);
+}
+struct AgentUnreachable { agentId @0 :Text; }
+struct TaskLaunched { launch @0 :UInt64; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; description @4 :V.TaskDescription; }
+struct TaskUpdated { status @0 :V.TaskStatus; isFromAgent @1 :Bool; }
+struct UpdateAcknowledged { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; sequence @3 :UInt64; }
+struct KillRequested { frameworkId @0 :Text; taskId @1 :Text; graceNs @2 :Int64; reason @3 :V.TaskReason; }
+struct WeightSet { role @0 :Text; weightMilli @1 :Int64; }
+struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
+struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
+struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
+
+struct Event { union {
+  unset @0 :Void;
+  leadershipTaken @1 :LeadershipTaken;
+  frameworkSubscribed @2 :FrameworkSubscribed; frameworkDisconnected @3 :FrameworkDisconnected; frameworkRemoved @4 :FrameworkRemoved;
+  rolesSuppressed @5 :RolesSuppressed; rolesRevived @6 :RolesRevived;
+  agentAdmitted @7 :AgentAdmitted; agentUnreachable @8 :AgentUnreachable;
+  taskLaunched @9 :TaskLaunched; taskUpdated @10 :TaskUpdated; updateAcknowledged @11 :UpdateAcknowledged;
+  killRequested @12 :KillRequested; weightSet @13 :WeightSet;
+  agentRemoved @14 :AgentRemoved; logRestored @15 :LogRestored;
+  spaceOpened @16 :S.SpaceOpened; spaceChanged @17 :S.SpaceChanged; spaceRemoved @18 :S.SpaceRemoved;
+  leaseAcquired @19 :S.LeaseAcquired; leaseEnded @20 :S.LeaseEnded;
+  clusterFounded @21 :ClusterFounded;
+  journalClaimed @22 :S.JournalClaimed; recordsAppended @23 :S.RecordsAppended; journalTruncated @24 :S.JournalTruncated;
+} }
+struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -1,0 +1,113 @@
+"""What schedulers keep: requests become commands and views, at a rate all can live with."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from master.answers import Outcome, Submit, reason_of
+from master.core.keeping import ChangeSpace
+from master.core.state import State
+from master.sessions import Link
+from protocol.decision import Refused
+from protocol.errors import Fault
+from protocol.messages.framework import Kept
+from rlog.spaces.messages import (
+    Leased,
+    SpaceAnswer,
+    SpaceRefused,
+    SpaceRequest,
+)
+from rlog.spaces.views import QUESTIONS, Question, view
+from rlog.spaces_codec import decode_space_request, encode_space_answer
+
+RATE_PER_S = 2_000  # requests of one principal; a leader commits several times as many
+BURST = 4_000  # in a moment, after a second or two of silence
+
+
+def loop_time_s() -> float:
+    """Return the running loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+class Query(Protocol):
+    """`rlog.loop.Loop.query`."""
+
+    def __call__(self, view: Callable[[State], Any], done: Callable[[Any], None]) -> None: ...
+
+
+class Say(Protocol):
+    """`master.perform.Performer.say`."""
+
+    def __call__(self, link: Link, message: Kept) -> None: ...
+
+
+class Allowance:
+    """How many more requests each principal may make; one that is silent saves up to a burst."""
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self._clock_s = clock_s
+        self._left: dict[str, tuple[float, float]] = {}  # as of when
+
+    def take(self, principal: str) -> bool:
+        """Return whether one more is allowed now."""
+        now_s = self._clock_s()
+        left, since_s = self._left.get(principal, (float(BURST), now_s))
+        left = min(float(BURST), left + (now_s - since_s) * RATE_PER_S)
+        is_allowed = left >= 1
+        self._left[principal] = (left - 1 if is_allowed else left, now_s)
+        return is_allowed
+
+
+class SpaceReceiver:
+    """Receives what schedulers ask of their spaces; every numbered request is answered."""
+
+    def __init__(
+        self, submit: Submit, query: Query, say: Say, clock_s: Callable[[], float] = loop_time_s
+    ) -> None:
+        self._submit = submit
+        self._say_message = say
+        self._query = query
+        self._allowance = Allowance(clock_s)
+
+    def received(self, peer: Link, content: bytes) -> None:
+        """Take one request. Raises: Malformed."""
+        request = decode_space_request(content)
+        if not self._allowance.take(peer.principal):
+            text = f"more than {RATE_PER_S} requests a second; wait, and ask less often"
+            self._say(peer, SpaceRefused(request.call, "OVER_RATE", text))
+        elif isinstance(request, QUESTIONS):
+            self._answer_question(peer, request)
+        else:
+            self._change(peer, request, len(content))
+
+    def _answer_question(self, peer: Link, request: Question) -> None:
+        def answer(outcome: Outcome) -> None:
+            self._say(peer, _answer_of(request, outcome))
+
+        self._query(lambda state: view(state.spaces, request, peer.principal), answer)
+
+    def _change(self, peer: Link, request: SpaceRequest, size_bytes: int) -> None:
+        def answer(outcome: Outcome) -> None:
+            if isinstance(outcome, Leased):
+                # A renewal writes nothing, so no commit proves that we still led: a successor
+                # that took over before would let the lease end earlier than its holder believes.
+                self._query(lambda state: outcome, tell)
+            else:
+                tell(outcome)
+
+        def tell(outcome: Outcome) -> None:
+            self._say(peer, _answer_of(request, outcome))
+
+        assert not isinstance(request, QUESTIONS)
+        self._submit(ChangeSpace(peer.principal, request), answer, size_bytes)
+
+    def _say(self, peer: Link, answer: SpaceAnswer) -> None:
+        if peer.is_open:
+            self._say_message(peer, Kept(encode_space_answer(answer)))
+
+
+def _answer_of(request: SpaceRequest, outcome: Any) -> SpaceAnswer:
+    if isinstance(outcome, Refused | Fault):
+        return SpaceRefused(request.call, *reason_of(outcome))
+    answer: SpaceAnswer = outcome  # what the core replies and the views are
+    return answer

@@ -1,0 +1,210 @@
+"""One master, assembled: its log, its loop, its server and who is let in at which door."""
+
+import importlib.metadata
+import random
+from collections.abc import Callable
+
+import structlog
+
+from master.config import MasterConfig
+from master.copying import LogCopier
+from master.core.settings import Settings
+from master.core.state import State
+from master.handlers import AgentReceiver, FrameworkReceiver
+from master.keeping import SpaceReceiver
+from master.operator import OperatorReceiver
+from master.perform import Performer
+from master.probes import MasterProbe, SilentMasterProbe
+from master.registrar import Registrar
+from master.sessions import Sessions
+from protocol.credentials import Credentials, load_credentials
+from protocol.errors import Broken
+from protocol.handshake import LinkIdentity
+from protocol.links import parse_address
+from protocol.messages.link import Leader, LinkRole
+from protocol.messages.operator import MasterView
+from protocol.server import Server, ServerConfig
+from rlog.config import LogConfig
+from rlog.dump import Dumper
+from rlog.log import LogHealth
+from rlog.loop import Loop
+from rlog.replica import ReplicatedLog
+from rlog.roster import Roster
+
+log = structlog.get_logger()
+
+VERSION = importlib.metadata.version("quorate")
+
+
+class Master:
+    """A member of the log that serves agents, frameworks and operators while it leads.
+
+    `on_broken(error)` is called when the log or the state cannot be trusted any more: the
+    process must end.
+    """
+
+    def __init__(
+        self,
+        config: MasterConfig,
+        clock_ns: Callable[[], int],
+        rng: random.Random,
+        probe: MasterProbe | None = None,
+        dumper: Dumper | None = None,
+    ) -> None:
+        """`dumper` writes snapshots down; without one it is done inline.
+
+        Raises CredentialsError when the credentials cannot be used.
+        """
+        probe = probe or SilentMasterProbe()
+        self._config = config
+        credentials = (
+            Credentials.insecure() if config.insecure else load_credentials(config.credentials)
+        )
+        principal = config.principal or credentials.principal_for(LinkRole.REPLICA)
+        self._sessions = Sessions()
+        self._performer = Performer(self._sessions, probe)
+        log_config = _log_config(config)
+        self._log = ReplicatedLog(
+            log_config,
+            LinkIdentity(LinkRole.REPLICA, config.name, principal, credentials, config.cluster),
+            rng,
+            probe,
+            dumper,
+        )
+        self._roster = Roster(log_config, self._log)
+        settings = Settings(
+            agent_timeout_ns=config.agent_timeout_ns, offer_timeout_ns=config.offer_timeout_ns
+        )
+        registrar = Registrar(settings, lambda: self._log.cluster_id)
+        self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
+        self._loop.on_lead = self._lead
+        self._loop.on_follow = self._follow
+        submit = self._loop.submit
+        spaces = SpaceReceiver(submit, self._loop.query, self._performer.say)
+        copier = LogCopier(self._log, config.cluster, clock_ns)
+        self._server = Server(
+            _server_config(config, credentials, rng),
+            {
+                LinkRole.AGENT: AgentReceiver(submit, self._sessions, self._performer, probe),
+                LinkRole.FRAMEWORK: FrameworkReceiver(
+                    submit, self._sessions, self._performer, spaces, probe
+                ),
+                LinkRole.OPERATOR: OperatorReceiver(
+                    submit,
+                    self._loop.query,
+                    self.list_masters,
+                    self._roster.begin,
+                    copier,
+                    probe,
+                ),
+                LinkRole.REPLICA: self._log.receiver,
+            },
+            self._log.admit,
+        )
+
+    @property
+    def on_broken(self) -> Callable[[Broken], None]:
+        return self._loop.on_broken
+
+    @on_broken.setter
+    def on_broken(self, tell: Callable[[Broken], None]) -> None:
+        self._loop.on_broken = tell
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this master serves as the leader."""
+        return self._loop.is_serving
+
+    @property
+    def state(self) -> State:
+        """What it knows; on the leader ahead of what is committed."""
+        return self._loop.state
+
+    async def start(self) -> None:
+        """Open the log, begin to take part, and let others in.
+
+        Raises: Fault, OSError with a text for the operator.
+        """
+        await self._loop.start()
+        try:
+            await self._server.start(*parse_address(self._config.listen))
+        except OSError:
+            await self._loop.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Hand leadership over if held, and close everything."""
+        await self._loop.stop()
+        await self._server.stop()
+
+    def list_masters(self) -> tuple[MasterView, ...]:
+        """Return this master's view: itself first, then the others."""
+        health = self._log.health() or LogHealth(0, 0, 0, 0, 0, 0)
+        known = self._log.configuration
+        members = dict.fromkeys(known.voters, "voter") | dict.fromkeys(known.learners, "learner")
+        lags = {view.name: view.lag for view in self._roster.view()}
+        own = MasterView(
+            address=self._config.name,
+            role=self._log.role,
+            term=self._log.term,
+            committed=self._log.committed,
+            applied=self._log.applied,
+            is_reachable=True,
+            version=VERSION,
+            last=health.last,
+            snapshot_index=health.snapshot_index,
+            snapshot_bytes=health.snapshot_bytes,
+            fsync_ns=health.fsync_ns,
+            used_bytes=health.used_bytes,
+            free_bytes=health.free_bytes,
+            member=members.pop(self._config.name, ""),
+            cluster_id=self._log.cluster_id,
+        )
+        others = [
+            MasterView(
+                address=name,
+                role="leader" if name == self._log.leader else "",
+                is_reachable=name in self._log.reachable,
+                member=member,
+                lag=lags.get(name, 0),
+            )
+            for name, member in members.items()
+        ]
+        return (own, *others)
+
+    def _lead(self, term: int) -> None:
+        self._performer.clear_seats()
+        self._performer.begin(term)
+        log.info("this master leads", term=term)
+        self._server.announce_leader(Leader(self._config.name, term, True, self.state.origin))
+
+    def _follow(self, leader: str) -> None:
+        self._performer.clear_seats()
+        log.info("this master follows", leader=leader or "nobody yet", term=self._log.term)
+        self._server.announce_leader(Leader(leader, self._log.term, origin=self.state.origin))
+
+
+def _log_config(config: MasterConfig) -> LogConfig:
+    return LogConfig(
+        name=config.name,
+        voters=config.voters,
+        directory=config.data_dir,
+        cluster=config.cluster,
+        election_timeout_s=config.election_timeout_s,
+        join=config.join,
+    )
+
+
+def _server_config(
+    config: MasterConfig, credentials: Credentials, rng: random.Random
+) -> ServerConfig:
+    return ServerConfig(
+        name=config.name,
+        cluster=config.cluster,
+        credentials=credentials,
+        is_insecure=config.insecure,
+        heartbeat_s=config.heartbeat_s,
+        silence_s=config.silence_s,
+        connections_max=config.connections_max,
+        connections_per_ip_max=config.connections_per_ip_max,
+    )

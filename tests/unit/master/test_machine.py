@@ -1,0 +1,114 @@
+"""The machine: every command and every event has its function, and every event an example."""
+
+from typing import get_args
+
+from master.codec import encode_batch
+from master.core import machine, soft
+from master.core.agents import AgentUnlinked, RegisterAgent
+from master.core.events import Batch, Event, LogRestored
+from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.keeping import ChangeSpace
+from master.core.leadership import TakeOver
+from master.core.machine import Command, Machine
+from master.core.offers import AcceptOffers
+from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
+from master.core.settings import DAY_NS, SECOND_NS
+from master.core.tasks import KillTasks
+from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from protocol.ids import AgentId, FrameworkId
+from protocol.messages.framework import Acknowledgement, KillTask, Revive, Suppress
+from rlog.spaces import messages
+from rlog.spaces.messages import (
+    AcquireLease,
+    AppendRecords,
+    ClaimJournal,
+    RemoveSpace,
+    Transact,
+    TruncateJournal,
+)
+from tests.unit.master.leader import (
+    Leader,
+    acceptance,
+    description,
+    offers_of,
+    registration,
+    status,
+    subscription,
+)
+
+F1, A1 = FrameworkId("fw-1"), AgentId("a1")
+
+
+def busy_leader() -> Leader:
+    """Return a leader through whose log every kind of event has gone."""
+    leader = Leader()
+    leader.submit(TakeOver(1, "m1:7000", "origin"))
+    leader.submit(RegisterAgent(registration(), "p", 1))
+    leader.submit(SubscribeFramework(subscription(), "p", 2))
+    leader.advance(SECOND_NS)
+    leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description())))
+    leader.submit(UpdateStatuses(A1, (status(),)))
+    leader.submit(AcknowledgeUpdates(F1, (Acknowledgement("t1", 1, 1),)))
+    leader.submit(SuppressOffers(F1, Suppress()))
+    leader.submit(ReviveOffers(F1, Revive()))
+    leader.submit(SetWeight("web", 2500))
+    leader.submit(KillTasks(F1, (KillTask("t1"),)))
+    for change in (
+        AcquireLease(1, "s", "lead", "me", SECOND_NS),
+        Transact(2, "s", changes=(messages.Change("k", b"v", lease="lead"),)),
+        ClaimJournal(3, "s", "", "j", "me"),
+        AppendRecords(4, "s", "", "j", 3, 1, (), (b"r",)),
+        TruncateJournal(5, "s", "j", 3, 2),
+    ):
+        leader.submit(ChangeSpace("p", change))
+    leader.submit(FrameworkUnlinked(F1, 2))
+    leader.submit(TeardownFramework(F1))
+    leader.submit(AgentUnlinked(A1, 1))
+    leader.advance(8 * DAY_NS)
+    leader.submit(ChangeSpace("p", RemoveSpace(3, "s")))
+    return leader
+
+
+def restored_leader() -> Leader:
+    """Return a busy leader whose log came from a backup."""
+    leader = busy_leader()
+    leader.log.append(encode_batch(Batch(leader.now_ns, (LogRestored(1000, 100),))))
+    leader.crash_to_log()
+    return leader
+
+
+def test_every_command_is_decided_by_a_function() -> None:
+    assert set(machine._DECIDE) == set(get_args(Command))
+
+
+def test_every_event_is_applied_by_a_function() -> None:
+    assert set(machine._APPLY) == set(get_args(Event))
+
+
+def test_every_soft_event_is_applied_by_a_function() -> None:
+    assert set(soft.APPLY) == set(get_args(soft.SoftEvent))
+
+
+def test_every_event_has_an_example() -> None:
+    assert {type(event) for event in restored_leader().events} == set(get_args(Event))
+
+
+def test_restored_log_gives_no_number_that_its_lost_end_may_have_given() -> None:
+    leader = restored_leader()
+    leader.submit(RegisterAgent(registration(), "p", 1))
+    leader.submit(SubscribeFramework(subscription(), "p", 2))
+    leader.advance(SECOND_NS)
+    newest = FrameworkId("fw-102")
+    accept = acceptance(offers_of(leader, newest)[0], description())
+    leader.submit(AcceptOffers(newest, accept))
+    assert [task.launch for task in leader.state.tasks.values()] == [1002]
+
+
+def test_example_survives_another_leader() -> None:
+    leader = busy_leader()
+    leader.crash()
+    assert list(leader.state.agents) == []
+
+
+def test_idle_machine_has_nothing_due() -> None:
+    assert Machine().due(Machine().empty()) is None
