@@ -1,0 +1,110 @@
+"""Short names of a script's frameworks and offers, and words for what the master says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from master.core.draft import Outcome
+from master.core.effects import (
+    AnswerAgent,
+    Effect,
+    EvictFramework,
+    SendAcknowledge,
+    SendKill,
+    SendLaunch,
+    SendOffers,
+    SendRescinded,
+    SendUpdates,
+)
+from protocol.decision import Refused
+from protocol.messages.framework import Subscribed
+from protocol.messages.values import TaskStatus
+from protocol.resources import Resources, format_resources
+
+
+@dataclass
+class Names:
+    """Scripts say f1 and o1, whatever the ids are."""
+
+    frameworks: dict[str, str] = field(default_factory=dict)  # id → name
+    offers: dict[str, str] = field(default_factory=dict)
+
+    def framework(self, framework_id: str) -> str:
+        return self.frameworks.get(framework_id, framework_id)
+
+    def framework_id(self, name: str) -> str:
+        return next((each for each, known in self.frameworks.items() if known == name), name)
+
+    def offer(self, offer_id: str) -> str:
+        return self.offers.setdefault(offer_id, f"o{len(self.offers) + 1}")
+
+    def offer_id(self, name: str) -> str:
+        return next((each for each, known in self.offers.items() if known == name), name)
+
+    def translate(self, text: str) -> str:
+        """Return a text of the master's with the script's names in it."""
+        for ids in (self.offers, self.frameworks):
+            for each in sorted(ids, key=len, reverse=True):
+                text = text.replace(each, ids[each])
+        return text
+
+
+def tell(names: Names, outcome: Outcome) -> Iterator[str]:
+    """Return a line for each thing that the outcome says to somebody."""
+    if isinstance(outcome, Refused):
+        yield f"refused {outcome.reason.name}: {names.translate(outcome.text)}"
+        return
+    if isinstance(outcome.reply, Subscribed):
+        tasks = [f" {each.task_id}={each.state.name}" for each in outcome.reply.tasks]
+        yield f"subscribed {names.framework(outcome.reply.framework_id)}{''.join(tasks)}"
+    for effect in outcome.effects:
+        yield from tell_effect(names, effect)
+
+
+def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
+    match effect:
+        case SendOffers():
+            for offer in effect.offers:
+                name = names.offer(offer.offer_id)
+                what = amounts(offer.resources)
+                to = names.framework(effect.framework_id)
+                yield f"offer {name} {to} {offer.agent_id} {what} role={offer.role}"
+        case SendRescinded():
+            names_of = " ".join(map(names.offer, effect.offers))
+            yield f"rescind {names.framework(effect.framework_id)} {names_of}"
+        case SendUpdates():
+            for status in effect.statuses:
+                yield _tell_update(names, status)
+        case EvictFramework():
+            text = names.translate(effect.text)
+            yield f"evict {names.framework(effect.framework_id)} {effect.reason}: {text}"
+        case AnswerAgent():
+            yield f"registered {effect.agent_id}"
+        case SendLaunch():
+            for launch in effect.launches:
+                owner = names.framework(launch.framework_id)
+                task_id = launch.description.task_id
+                yield f"launch {effect.agent_id} {owner}/{task_id} number {launch.launch}"
+        case SendKill():
+            for kill in effect.kills:
+                owner = names.framework(kill.framework_id)
+                grace = f" grace={kill.grace_ns // 10**9}s" if kill.grace_ns else ""
+                reason = f" {kill.reason.name}" if kill.reason else ""
+                yield f"kill {effect.agent_id} {owner}/{kill.task_id}{grace}{reason}"
+        case SendAcknowledge():
+            for each in effect.acknowledgements:
+                owner = names.framework(each.framework_id)
+                yield f"acknowledge {effect.agent_id} {owner}/{each.task_id} #{each.sequence}"
+
+
+def amounts(resources: Resources) -> str:
+    """Return resources as scripts write them."""
+    if not resources:
+        return "nothing"
+    return format_resources(resources).replace(":", "=").replace(";", " ")
+
+
+def _tell_update(names: Names, status: TaskStatus) -> str:
+    reason = f" {status.reason.name}" if status.reason else ""
+    verb = f"update #{status.sequence}" if status.sequence else "answer"
+    owner = names.framework(status.framework_id)
+    return f"{verb} {owner} {status.task_id} {status.state.name}{reason}"

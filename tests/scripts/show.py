@@ -1,0 +1,81 @@
+"""What a script sees when it asks to be shown the state."""
+
+from collections.abc import Iterator
+
+from master.core import view
+from master.core.state import State, free_of
+from protocol.resources import Resources
+from tests.scripts.names import Names, amounts
+
+
+def show(state: State, names: Names, what: str) -> Iterator[str]:
+    """Return the lines for one kind of thing."""
+    return {
+        "agents": _agents,
+        "frameworks": _frameworks,
+        "tasks": _tasks,
+        "history": _history,
+        "roles": _roles,
+        "offers": _offers,
+        "pending": _pending,
+        "totals": _totals,
+    }[what](state, names)
+
+
+def _agents(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_agents(state):
+        free = amounts(free_of(state, state.agents[each.agent_id]))  # type: ignore[index]
+        yield f"{each.agent_id} {each.state} total {amounts(each.total)}, free {free}"
+
+
+def _frameworks(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_frameworks(state, is_all=True):
+        name = names.framework(each.framework_id)
+        roles = ",".join(each.roles)
+        yield f"{name} {each.state} roles={roles} tasks={each.tasks} has {amounts(each.allocated)}"
+
+
+def _tasks(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_tasks(state, is_all=False):
+        status = each.status
+        name = f"{names.framework(status.framework_id)}/{status.task_id}"
+        held = amounts(each.description.resources)
+        yield f"{name} {status.state.name} on {status.agent_id} {held}"
+
+
+def _history(state: State, names: Names) -> Iterator[str]:
+    for framework in state.frameworks.values():
+        for task in framework.history.values():
+            yield f"{names.framework(framework.id)}/{task.task_id} {task.status.state.name}"
+
+
+def _roles(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_roles(state):
+        share = f"{each.dominant_share_millionths / 10_000:.1f}% of {each.dominant_resource or '-'}"
+        yield f"{each.role} weight {each.weight_milli / 1000:g} share {share}"
+
+
+def _offers(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_offers(state):
+        name = names.offer(each.offer_id)
+        to = names.framework(each.framework_id)
+        yield f"{name} {to} {each.agent_id} {amounts(each.resources)}"
+
+
+def _pending(state: State, names: Names) -> Iterator[str]:
+    for task in state.tasks.values():
+        name = f"{names.framework(task.framework_id)}/{task.task_id}"
+        for status in task.pending:
+            yield f"{name} #{status.sequence} {status.state.name}"
+
+
+def _totals(state: State, names: Names) -> Iterator[str]:
+    found = view.totals(state)
+    for what, scalars in (
+        ("capacity", found.capacity),
+        ("allocated", found.allocated),
+        ("offered", found.offered),
+    ):
+        yield f"{what} {amounts(Resources(scalars))}"
+    for what, counts in (("tasks", found.tasks), ("ended", found.tasks_ended)):
+        yield f"{what} {' '.join(f'{name}={count}' for name, count in counts.items()) or 'none'}"

@@ -1,0 +1,1 @@
+"""Real masters, agents and schedulers in one process, in virtual time, under seeded faults."""

@@ -1,0 +1,153 @@
+"""Schedulers that launch, kill and lose their process, and tell the checkers what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from protocol.ids import task_key
+from protocol.messages.framework import Offer
+from protocol.messages.values import TaskDescription, TaskStatus
+from protocol.resources import Resources, parse_resources
+from protocol.states import is_ended
+from schedulers.driver import Driver
+from schedulers.framework import Framework, Scheduler
+from tests.simulation.checkers import Checkers
+from tests.simulation.cluster import Cluster
+from tests.simulation.loop import Process
+
+DEMAND = parse_resources("cpus:0.5;mem:256MiB")
+FAILOVER_TIMEOUT_S = 120.0
+LAUNCHES_PER_OFFER_MAX = 4
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a scheduler's program wants; survives its process as a database would."""
+
+    name: str
+    role: str
+    tasks_left: int
+    token: str
+    numbers: int = 0
+    open_tasks: dict[str, None] = field(default_factory=dict)
+    seen: set[tuple[int, int]] = field(default_factory=set)  # (launch, sequence)
+
+
+class SeededScheduler(Scheduler):
+    """Uses offers for short tasks until its plan is done."""
+
+    def __init__(self, plan: Plan, checkers: Checkers, rng: random.Random) -> None:
+        self.plan = plan
+        self._checkers = checkers
+        self._rng = rng
+        self.calls: dict[int, tuple[str, ...]] = {}
+        self._framework = ""
+
+    def subscribed(self, driver: Driver, tasks: Sequence[TaskStatus]) -> None:
+        self._framework = driver.framework_id
+        for status in tasks:
+            self.plan.open_tasks[status.task_id] = None
+
+    def offered(self, driver: Driver, offers: Sequence[Offer]) -> None:
+        for offer in offers:
+            launches = self._launches(offer.resources)
+            if not launches or self._rng.random() < 0.1:
+                self.plan.tasks_left += len(launches)
+                driver.decline([offer], refuse_s=self._rng.choice((0.5, 2.0)))
+                continue
+            call = driver.accept([offer], launches, refuse_s=0.5)
+            self.calls[call] = tuple(launch.task_id for launch in launches)
+
+    def _launches(self, free: Resources) -> list[TaskDescription]:
+        launches: list[TaskDescription] = []
+        bound = self._rng.randint(1, LAUNCHES_PER_OFFER_MAX)
+        while self.plan.tasks_left and len(launches) < bound and free.contains(DEMAND):
+            free = free - DEMAND
+            self.plan.tasks_left -= 1
+            self.plan.numbers += 1
+            lasts_s = self._rng.choice((0.05, 0.5, 3.0, 10.0))
+            command = ("sleep", str(lasts_s), str(self._rng.choice((0, 0, 1))))
+            launches.append(
+                TaskDescription(
+                    task_id=f"t{self.plan.numbers}",
+                    name="seeded",
+                    command=command,
+                    resources=DEMAND,
+                )
+            )
+        return launches
+
+    def done(self, driver: Driver, call: int) -> None:
+        for task in self.calls.pop(call, ()):
+            self._checkers.launched(self._key(task))
+            self.plan.open_tasks[task] = None
+            if self._rng.random() < 0.15:
+                driver.kill([task], grace_s=self._rng.choice((0.2, 1.0)))
+
+    def refused(self, driver: Driver, call: int, reason: str, text: str) -> None:
+        for task in self.calls.pop(call, ()):
+            self._checkers.refused(self._key(task))
+            self.plan.tasks_left += 1
+
+    def updated(self, driver: Driver, status: TaskStatus) -> None:
+        stamp = (status.launch, status.sequence)
+        if status.sequence == 0 or stamp in self.plan.seen:
+            return
+        self.plan.seen.add(stamp)
+        self._checkers.updated(self._key(status.task_id), status.state)
+        if is_ended(status.state):
+            self.plan.open_tasks.pop(status.task_id, None)
+
+    def _key(self, task: str) -> str:
+        return task_key(self._framework, task)
+
+
+class SchedulerHost:
+    """The machine of one scheduler: its process dies and comes back with its plan."""
+
+    def __init__(self, cluster: Cluster, checkers: Checkers, name: str, plan: Plan) -> None:
+        self.cluster, self.checkers, self.name, self.plan = cluster, checkers, name, plan
+        self.process: Process | None = None
+        self.driver: Driver | None = None
+        self.scheduler: SeededScheduler | None = None
+        self.ended: list[str] = []
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is subscribed and no launch of its waits for an answer."""
+        driver, scheduler = self.driver, self.scheduler
+        return bool(driver and driver.is_subscribed and scheduler and not scheduler.calls)
+
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and not self.process.is_dead
+
+    def start(self) -> None:
+        if self.is_up:
+            return
+        self.process = Process(self.name)
+        running = self.cluster.loop.spawn(self.process, self._run())
+        running.add_done_callback(self._note_end)
+
+    async def _run(self) -> None:
+        framework = Framework(
+            name=self.plan.name,
+            masters=",".join(self.cluster.addresses),
+            roles=(self.plan.role,),
+            failover_timeout_s=FAILOVER_TIMEOUT_S,
+            token=self.plan.token,
+        )
+        self.scheduler = SeededScheduler(self.plan, self.checkers, self.cluster.rng)
+        self.driver = Driver(framework, self.scheduler, rng=self.cluster.rng)
+        await self.driver.run()
+
+    def _note_end(self, done: asyncio.Task[object]) -> None:
+        if not done.cancelled() and self.is_up:
+            self.ended.append(repr(done.exception()))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.cluster.loop.kill(self.process)

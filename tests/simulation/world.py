@@ -1,0 +1,287 @@
+"""One seed: a cluster, its schedulers, a storm of faults, and the calm after it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.checkers import BrokenPromiseError, Checkers
+from tests.simulation.cluster import Cluster, Host
+from tests.simulation.workload import Plan, SchedulerHost
+
+STORM_S = 25.0
+CALM_S_MAX = 90.0
+STEP_S = 0.25
+FAULT_MEAN_S = 1.2
+AMBUSH_S_MAX = 2.0
+AMBUSH_STEP_S = 0.0005
+AMBUSH_CHANCE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a simulated cluster is."""
+
+    masters: int = 3
+    agents: int = 3
+    schedulers: int = 2
+    tasks: int = 25  # each scheduler
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a seed did; `broken` is empty when every promise held."""
+
+    seed: int
+    broken: str = ""
+    faults: collections.Counter[str] = field(default_factory=collections.Counter)
+    tasks: int = 0
+    comparisons: int = 0
+    messages: int = 0
+    virtual_s: float = 0.0
+    story: list[str] = field(default_factory=list)
+
+
+class World:
+    """Runs one seed; the same seed does the same, always."""
+
+    def __init__(self, seed: int, shape: Shape, directory: Path) -> None:
+        self.outcome = Outcome(seed)
+        self.cluster = Cluster(seed, directory, shape.masters, shape.agents)
+        self.rng = random.Random(seed ^ 0x5EED)
+        self.checkers = Checkers(self.cluster)
+        self.schedulers = [
+            SchedulerHost(
+                self.cluster,
+                self.checkers,
+                f"f{n + 1}",
+                Plan(f"seeded-{n + 1}", f"role{n % 2 + 1}", shape.tasks, f"token-{n + 1}"),
+            )
+            for n in range(shape.schedulers)
+        ]
+        self._names = [host.name for host in self.cluster.hosts()]
+        self._names += [host.name for host in self.schedulers]
+
+    # -- the run
+    def run(self) -> Outcome:
+        loop = self.cluster.loop
+        started_s = loop.time()
+        try:
+            loop.run_until_complete(self._live())
+        except BrokenPromiseError as error:
+            self.outcome.broken = str(error)
+        except Exception as error:
+            self.outcome.broken = f"the simulation failed: {error!r}"
+        finally:
+            self.outcome.virtual_s = loop.time() - started_s
+            self.outcome.tasks = len(self.checkers.histories)
+            self.outcome.comparisons = self.checkers.comparisons
+            self.outcome.messages = loop.network.delivered
+            for scheduler in self.schedulers:
+                scheduler.kill()
+            self.cluster.close()
+        return self.outcome
+
+    async def _live(self) -> None:
+        for host in self.cluster.hosts():
+            self.cluster.start(host)
+        for scheduler in self.schedulers:
+            scheduler.start()
+        await self._watch(3.0)
+        await self._storm()
+        self._heal()
+        await self._calm()
+        self.checkers.finish()
+
+    async def _watch(self, for_s: float) -> None:
+        """Let time pass, and look."""
+        loop = self.cluster.loop
+        until_s = loop.time() + for_s
+        while loop.time() < until_s:
+            await sleep(self.cluster, min(STEP_S, until_s - loop.time()))
+            self.checkers.step()
+            for scheduler in self.schedulers:
+                if scheduler.ended:
+                    raise BrokenPromiseError(f"{scheduler.name} ended: {scheduler.ended[0]}")
+
+    async def _storm(self) -> None:
+        loop = self.cluster.loop
+        until_s = loop.time() + STORM_S
+        while loop.time() < until_s:
+            await self._watch(self.rng.expovariate(1 / FAULT_MEAN_S))
+            fault = self.rng.choices(list(FAULTS), list(FAULTS.values()))[0]
+            self.outcome.faults[fault.__name__] += 1
+            told = fault(self)
+            self.outcome.story.append(f"{loop.time() - 1000:7.3f} s  {fault.__name__} {told}")
+
+    def _heal(self) -> None:
+        self.cluster.loop.network.heal()
+        self.cluster.loop.disk_mean_s.clear()
+        for host in self.cluster.hosts():
+            self.cluster.start(host)
+        for scheduler in self.schedulers:
+            scheduler.start()
+            scheduler.plan.tasks_left += 1  # life must go on: one more each, after the storm
+
+    async def _calm(self) -> None:
+        """Everything ends: all tasks launched, ended and told."""
+        loop = self.cluster.loop
+        until_s = loop.time() + CALM_S_MAX
+        while loop.time() < until_s:
+            await self._watch(1.0)
+            if self._is_settled():
+                await self._watch(3.0)
+                return
+        left = {s.name: (s.plan.tasks_left, list(s.plan.open_tasks)) for s in self.schedulers}
+        raise BrokenPromiseError(f"not settled {CALM_S_MAX} s after healing: {left}")
+
+    def _is_settled(self) -> bool:
+        if not all(s.is_certain for s in self.schedulers):
+            return False
+        if any(host.is_stopped for host in self.cluster.hosts()):
+            return False
+        if any(s.plan.tasks_left or s.plan.open_tasks for s in self.schedulers):
+            return False
+        if any(host.machine and host.machine.running() for host in self.cluster.agents):
+            return False
+        return all(not host.is_up or not host.daemon.state.tasks for host in self.cluster.agents)
+
+    def later(self, delay_s: float, act: Callable[[], object]) -> None:
+        self.cluster.loop.call_later(delay_s, act)
+
+    # -- faults
+    def kill_and_restart(self, host: Host) -> None:
+        self.cluster.kill(host)
+        self.later(self.rng.choice((0.1, 1.0, 4.0)), lambda: self.cluster.start(host))
+
+    def kill_master(self) -> str:
+        host = self.rng.choice(self.cluster.masters)
+        self.kill_and_restart(host)
+        return host.name
+
+    def kill_leader(self) -> str:
+        hosts = self.cluster.leaders()
+        for host in hosts:
+            self.kill_and_restart(host)
+        return ",".join(host.name for host in hosts)
+
+    def ambush_leader(self) -> str:
+        """Kill a leader while something of its is decided and not yet committed."""
+        return self._ambush(self.cluster.leaders)
+
+    def ambush_agent(self) -> str:
+        """Kill an agent while something of its is decided and not yet on its disk."""
+        return self._ambush(lambda: self.rng.sample(self.cluster.agents, 1))
+
+    def _ambush(self, victims: Callable[[], list[Host]]) -> str:
+        until_s = self.cluster.loop.time() + AMBUSH_S_MAX
+
+        def look() -> None:
+            for host in victims():
+                is_busy = host.is_up and not host.daemon._loop._fold.is_at_rest
+                if is_busy and self.rng.random() < AMBUSH_CHANCE:
+                    self.kill_and_restart(host)
+                    return
+            if self.cluster.loop.time() < until_s:
+                self.later(AMBUSH_STEP_S, look)
+
+        look()
+        return "within 2 s"
+
+    def kill_all_masters(self) -> str:
+        for host in self.cluster.masters:
+            self.kill_and_restart(host)
+        return "together"
+
+    def kill_agent(self) -> str:
+        host = self.rng.choice(self.cluster.agents)
+        self.kill_and_restart(host)
+        return host.name
+
+    def kill_scheduler(self) -> str:
+        scheduler = self.rng.choice(self.schedulers)
+        scheduler.kill()
+        self.later(self.rng.choice((0.1, 2.0, 5.0)), scheduler.start)
+        return scheduler.name
+
+    def pause_process(self) -> str:
+        hosts: list[Any] = [*self.cluster.hosts(), *self.schedulers]
+        host = self.rng.choice(hosts)
+        for_s = self.rng.choice((0.3, 2.0, 9.0))
+        if host.is_up:
+            self.cluster.loop.pause(host.process, for_s)
+        return f"{host.name} for {for_s} s"
+
+    def partition(self) -> str:
+        inside = self.rng.sample(self._names, self.rng.randint(1, len(self._names) // 2))
+        outside = [name for name in self._names if name not in inside]
+        both_ways = self.rng.random() < 0.7
+        self.cluster.cut_off(inside, outside, both_ways=both_ways)
+        for_s = self.rng.choice((0.5, 3.0, 8.0))
+        self.later(for_s, self.cluster.loop.network.heal)
+        return f"{inside} for {for_s} s" + ("" if both_ways else ", one way")
+
+    def isolate_leader(self) -> str:
+        """Cut a leader off from the other masters; agents and schedulers still reach it."""
+        leaders = [host.name for host in self.cluster.leaders()]
+        others = [host.name for host in self.cluster.masters if host.name not in leaders]
+        self.cluster.cut_off(leaders, others)
+        for_s = self.rng.choice((0.3, 1.0, 4.0))
+        self.later(for_s, self.cluster.loop.network.heal)
+        return f"{leaders} for {for_s} s"
+
+    def reset_links(self) -> str:
+        a, b = self.rng.sample(self._names, 2)
+        self.cluster.loop.network.reset(a, b)
+        return f"{a}-{b}"
+
+    def set_clock(self) -> str:
+        host = self.rng.choice(self.cluster.hosts())
+        host.clock_skew_ns = self.rng.choice((-3600, -5, 0, 5, 3600)) * 1_000_000_000
+        return f"{host.name} {host.clock_skew_ns // 1_000_000_000} s"
+
+    def slow_disk(self) -> str:
+        host = self.rng.choice(self.cluster.hosts())
+        self.cluster.loop.disk_mean_s[host.name] = self.rng.choice((0.002, 0.05, 0.3))
+        return f"{host.name} {self.cluster.loop.disk_mean_s[host.name]} s"
+
+
+FAULTS: dict[Callable[[World], str], float] = {
+    World.kill_master: 3,
+    World.kill_leader: 2,
+    World.ambush_leader: 3,
+    World.ambush_agent: 2,
+    World.kill_all_masters: 1,
+    World.kill_agent: 4,
+    World.kill_scheduler: 2,
+    World.pause_process: 3,
+    World.partition: 3,
+    World.isolate_leader: 3,
+    World.reset_links: 3,
+    World.set_clock: 1,
+    World.slow_disk: 1,
+}
+
+
+async def sleep(cluster: Cluster, for_s: float) -> None:
+    """Wait in virtual time, outside of every simulated process."""
+    woken = asyncio.Event()
+    cluster.loop.call_later(for_s, woken.set)
+    await woken.wait()
+
+
+def run_seed(seed: int, shape: Shape | None = None) -> Outcome:
+    """Run one seed on a disk of its own, which is removed afterwards."""
+    parent = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    directory = Path(tempfile.mkdtemp(prefix="quorate-simulation-", dir=parent))
+    try:
+        return World(seed, shape or Shape(), directory).run()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Tests of what the simulations are judged by."""
