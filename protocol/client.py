@@ -51,6 +51,7 @@ class OperatorClient:
         an address is none.
         """
         client = cls(identity, deadline_s, asks_leader=True)
+        client._leadership = Leadership(masters=len(dict.fromkeys(addresses)))
         await client._open_links(addresses)
         return client
 
@@ -103,8 +104,8 @@ class OperatorClient:
 
     def leader_changed(self, peer: Peer, leader: Leader) -> None:
         """Take in a master's word about who leads."""
-        self._leadership.hear(peer, leader)
-        self._follow(self._leadership.address)
+        if self._leadership.hear(peer, leader):
+            self._follow(leader.address)
         self._changed.set()
 
     def disconnected(self, peer: Peer, reason: str) -> None:
@@ -192,20 +193,29 @@ class OperatorClient:
             del self._pending[call]
 
     async def _find_peer(self) -> Peer:
-        """The leader's link; when nobody leads for a while, any open one."""
-        if self._asks_leader:
-            try:
-                async with asyncio.timeout(LEADER_WAIT_S):
-                    while self._leadership.leader is None:
-                        await self._await_change()
-            except TimeoutError:
-                pass
+        """The leader's link; when nobody leads for a while, any open one.
+
+        That one may be the very one that knows nothing, so each is asked in turn.
+        """
+        if self._asks_leader and not await self._is_leader_found():
+            self._leadership.trust()  # the masters listed may be mostly gone
         while True:
             leader = self._leadership.leader
             peer = leader if leader is not None else next(iter(self._open), None)
             if peer is not None:
+                if peer in self._open:
+                    self._open[peer] = self._open.pop(peer)
                 return peer
             await self._await_change()
+
+    async def _is_leader_found(self) -> bool:
+        try:
+            async with asyncio.timeout(LEADER_WAIT_S):
+                while self._leadership.leader is None:
+                    await self._await_change()
+        except TimeoutError:
+            return False
+        return True
 
     async def _await_change(self) -> None:
         self._changed.clear()

@@ -79,6 +79,55 @@ def test_leader_at_an_address_not_given_is_followed() -> None:
     asyncio.run(main())
 
 
+def test_leader_elsewhere_is_found_though_a_removed_master_knows_nobody() -> None:
+    async def main() -> None:
+        removed = await master("m1", *["NOT_LEADER"] * 1000)
+        follower, leader = await master("m2"), await master("m3")
+        origin = "the cluster"
+        leader.server.announce_leader(Leader(leader.address, 2, True, origin))
+        follower.server.announce_leader(Leader(leader.address, 2, origin=origin))
+        removed.server.announce_leader(Leader("", 2, origin=origin))
+        client = await OperatorClient.connect((removed.address, follower.address), ROOT)
+        assert await ask(client) == "m3"
+        await client.close()
+        for listening in (removed, follower, leader):
+            await listening.server.stop()
+
+    asyncio.run(main())
+
+
+def test_each_master_is_asked_in_turn_when_none_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocol.client.LEADER_WAIT_S", 0.01)
+    monkeypatch.setattr("protocol.client.RETRY_S", 0.01)
+
+    async def main() -> None:
+        removed = await master("m1", *["NOT_LEADER"] * 1000)
+        follower = await master("m2")
+        client = await OperatorClient.connect((removed.address, follower.address), ROOT)
+        assert await ask(client) == "m2"
+        await client.close()
+        for listening in (removed, follower):
+            await listening.server.stop()
+
+    asyncio.run(main())
+
+
+def test_stray_that_leads_alone_is_not_asked_while_most_name_another() -> None:
+    async def main() -> None:
+        stray, follower, leader = [await master(f"m{n}") for n in (1, 2, 3)]
+        stray.server.announce_leader(Leader(stray.address, 9, True, "of its own"))
+        leader.server.announce_leader(Leader(leader.address, 2, True, "the cluster"))
+        follower.server.announce_leader(Leader(leader.address, 2, origin="the cluster"))
+        addresses = (stray.address, follower.address, leader.address)
+        client = await OperatorClient.connect(addresses, ROOT)
+        assert await ask(client) == "m3"
+        await client.close()
+        for listening in (stray, follower, leader):
+            await listening.server.stop()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("reason", ["NOT_LEADER", "OVERLOADED", "UNAVAILABLE"])
 def test_request_is_asked_again_when_it_could_not_be_decided(reason: str) -> None:
     async def main() -> None:
