@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,7 +19,8 @@ POLL_S = 0.02
 TAKEN_DOWN_S_MAX = 5.0
 SANDBOX_MARK = "QUORATE_SANDBOX="
 LAUNCHER = b"containerizer/launcher.py"
-PORTS_FROM, PORTS_TO = 7000, 30_000  # below the range that outgoing connections take theirs from
+PORTS_FROM, PORTS_TO = 10_000, 30_000  # below the range that outgoing connections take theirs from
+PORTS_SPARE = 5000  # between the highest random start and the end
 
 _libc = ctypes.CDLL(None)
 
@@ -101,9 +103,13 @@ def stop_all(children: Iterable[Child], patience_s: float = 5.0) -> None:
             child.kill()
 
 
-def free_ports(count: int, start: int = PORTS_FROM) -> list[int]:
-    """Return loopback ports nobody listens on, the first ones from `start`."""
+def free_ports(count: int, start: int = 0) -> list[int]:
+    """Return loopback ports nobody listens on, the first ones from `start`; 0: from anywhere.
+
+    They are not kept: who asks at the same time should start elsewhere.
+    """
     found: list[int] = []
+    start = start or PORTS_FROM + secrets.randbelow(PORTS_TO - PORTS_FROM - PORTS_SPARE)
     for port in range(start, PORTS_TO):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -48,7 +48,7 @@ class EmbeddedCluster:
     ) -> None:
         """`resources` of each agent, without ports; empty: an equal part of this machine's."""
         self.directory = directory
-        ports = free_ports(masters, port or 10_000 + secrets.randbelow(10_000))
+        ports = free_ports(masters, port)
         self.addresses = tuple(f"127.0.0.1:{each}" for each in ports)
         self.target = Target(self.addresses, str(directory / "credentials"))
         self.masters = [self._master(place) for place in range(masters)]

@@ -236,7 +236,7 @@ class Members:
 def members(directory: Path, count: int = 3, shape: Shape = STATELESS) -> Iterator[Members]:
     """Start members on loopback ports, with their journals below `directory`."""
     spawn = multiprocessing.get_context("spawn")
-    names = tuple(f"127.0.0.1:{port}" for port in free_ports(count, 21_000))
+    names = tuple(f"127.0.0.1:{port}" for port in free_ports(count))
     pipes, processes = [], []
     for name in names:
         ours, theirs = spawn.Pipe()

@@ -19,7 +19,7 @@ NEED = parse_resources("cpus:0.05;mem:32MiB")
 BATCH_MAX = 8  # launches in one accept
 REFUSE_S = 60.0  # nothing waits; revived when something does
 AT_ONCE_S = 1e-9  # what is left is offered again in the next pass
-LOST_S = 30.0
+LOST_S = 60.0
 
 
 class Crowd(Scheduler):

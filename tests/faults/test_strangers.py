@@ -38,9 +38,8 @@ async def unharmed(cluster: EmbeddedCluster) -> AsyncIterator[None]:
     assert count_lines(cluster.children, "Traceback") == 0
 
 
-def free_address(cluster: EmbeddedCluster) -> str:
-    port = int(cluster.addresses[-1].rpartition(":")[2]) + 10
-    return f"127.0.0.1:{free_ports(1, port)[0]}"
+def free_address() -> str:
+    return f"127.0.0.1:{free_ports(1)[0]}"
 
 
 def test_agent_with_a_wrong_secret_is_refused(cluster: EmbeddedCluster, tmp_path: Path) -> None:
@@ -89,7 +88,7 @@ def test_framework_with_an_agents_secret_is_refused(
 def test_master_with_a_wrong_secret_is_refused(cluster: EmbeddedCluster, tmp_path: Path) -> None:
     async def scene() -> None:
         wrong = write_credentials(tmp_path / "wrong", "master of-another-cluster replica")
-        address = free_address(cluster)
+        address = free_address()
         peers = ",".join((address, *cluster.addresses[1:]))
         words = master_arguments(
             cluster, cluster.directory / "m4", listen=address, peers=peers, credentials=wrong
@@ -106,7 +105,7 @@ def test_master_with_a_wrong_secret_is_refused(cluster: EmbeddedCluster, tmp_pat
 
 def test_master_with_a_wrong_peer_list_is_refused(cluster: EmbeddedCluster) -> None:
     async def scene() -> None:
-        address = free_address(cluster)
+        address = free_address()
         peers = ",".join((address, *cluster.addresses))
         words = master_arguments(cluster, cluster.directory / "m5", listen=address, peers=peers)
         async with unharmed(cluster), guest(cluster, "m5", "master", *words) as master:
@@ -129,7 +128,7 @@ def test_daemon_of_another_cluster_is_refused(cluster: EmbeddedCluster, module: 
         if module == "agent":
             words = agent_arguments(cluster, directory, cluster="other")
         else:
-            address = free_address(cluster)
+            address = free_address()
             peers = ",".join((address, *cluster.addresses[1:]))
             words = master_arguments(
                 cluster, directory, listen=address, peers=peers, cluster="other"
@@ -164,7 +163,7 @@ def test_master_with_the_data_directory_of_another_ends(cluster: EmbeddedCluster
         owner = cluster.masters[2]
         owner.kill()
         try:
-            address = free_address(cluster)
+            address = free_address()
             peers = ",".join((*cluster.addresses[:2], address))
             words = master_arguments(cluster, cluster.directory / "m3", listen=address, peers=peers)
             async with guest(cluster, "thief", "master", *words) as master:

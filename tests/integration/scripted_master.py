@@ -29,7 +29,7 @@ from protocol.peer import Peer
 from protocol.resources import parse_resources
 from protocol.server import Server, ServerConfig
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 MessageT = TypeVar("MessageT")
 
 

@@ -194,7 +194,7 @@ def master(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "master", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 

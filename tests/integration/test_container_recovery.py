@@ -209,7 +209,7 @@ def test_launcher_of_another_version_steps_aside(tmp_path: Path, backend: str) -
         await containers.containerizer.stop()
         directory = os.open(tmp_path, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
-            link.settimeout(10)
+            link.settimeout(60)
             link.connect(f"/proc/self/fd/{directory}/launcher.sock")
             link.send(b'{"version": 0}')
             assert b'"version": 1' in link.recv(4096)

@@ -22,7 +22,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def start_newcomer(cluster: Cluster, name: str, *arguments: str) -> str:
     """Return the address of a master that waits to be added, or does as the arguments say."""
     embedded = cluster.embedded
-    address = f"127.0.0.1:{free_ports(1, 20_000)[0]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     words = [
         *("--listen", address),
         *("--data-dir", str(embedded.directory / name)),

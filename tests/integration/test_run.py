@@ -14,7 +14,7 @@ import pytest
 from master.ctl.onlooker import Onlooker
 from tests.clusters import SLEEPER, Cluster, is_alive, running_cluster, wait_for
 
-ENDED_S_MAX = 20
+ENDED_S_MAX = 60
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ from master.ctl.children import free_ports
 from tests.clusters import wait_for
 from tests.shell import Command, run_quorate, running_quorate
 
-PORT_FIRST = 21_000
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -24,7 +22,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def addresses() -> list[str]:
-    return [f"127.0.0.1:{port}" for port in free_ports(3, PORT_FIRST)]
+    return [f"127.0.0.1:{port}" for port in free_ports(3)]
 
 
 @pytest.fixture
