@@ -12,6 +12,7 @@ from master.core.events import (
     ClusterFounded,
     Event,
     FrameworkDisconnected,
+    FrameworkLeft,
     FrameworkRemoved,
     FrameworkSubscribed,
     KillRequested,
@@ -217,6 +218,23 @@ def write_framework_disconnected(message: FrameworkDisconnected, builder: Any) -
     put = builder._set_by_field
     if message.framework_id:
         put(_FRAMEWORK_DISCONNECTED__FRAMEWORK_ID, message.framework_id)
+
+
+_FRAMEWORK_LEFT = _EVENTS.FrameworkLeft.schema.fields
+_FRAMEWORK_LEFT__FRAMEWORK_ID = _FRAMEWORK_LEFT["frameworkId"]
+
+
+def read_framework_left(reader: Any) -> FrameworkLeft:
+    get = reader._get_by_field
+    return FrameworkLeft(
+        get(_FRAMEWORK_LEFT__FRAMEWORK_ID),
+    )
+
+
+def write_framework_left(message: FrameworkLeft, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.framework_id:
+        put(_FRAMEWORK_LEFT__FRAMEWORK_ID, message.framework_id)
 
 
 _FRAMEWORK_REMOVED = _EVENTS.FrameworkRemoved.schema.fields
@@ -561,6 +579,7 @@ _EVENT__CLUSTER_FOUNDED = _EVENT["clusterFounded"]
 _EVENT__JOURNAL_CLAIMED = _EVENT["journalClaimed"]
 _EVENT__RECORDS_APPENDED = _EVENT["recordsAppended"]
 _EVENT__JOURNAL_TRUNCATED = _EVENT["journalTruncated"]
+_EVENT__FRAMEWORK_LEFT = _EVENT["frameworkLeft"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -587,6 +606,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "journalClaimed": (_EVENT__JOURNAL_CLAIMED, read_journal_claimed, 4),
     "recordsAppended": (_EVENT__RECORDS_APPENDED, read_records_appended, 4),
     "journalTruncated": (_EVENT__JOURNAL_TRUNCATED, read_journal_truncated, 3),
+    "frameworkLeft": (_EVENT__FRAMEWORK_LEFT, read_framework_left, 1),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -613,6 +633,7 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     JournalClaimed: (_EVENT__JOURNAL_CLAIMED, write_journal_claimed),
     RecordsAppended: (_EVENT__RECORDS_APPENDED, write_records_appended),
     JournalTruncated: (_EVENT__JOURNAL_TRUNCATED, write_journal_truncated),
+    FrameworkLeft: (_EVENT__FRAMEWORK_LEFT, write_framework_left),
 }
 
 

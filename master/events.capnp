@@ -9,6 +9,7 @@ struct FrameworkSubscribed {
   roles @6 :List(Text); failoverTimeoutNs @7 :Int64; labels @8 :List(V.Label);
 }
 struct FrameworkDisconnected { frameworkId @0 :Text; }
+struct FrameworkLeft { frameworkId @0 :Text; }          # until it subscribes again: it is removed with its last task
 struct FrameworkRemoved { frameworkId @0 :Text; reason @1 :Text; }
 struct RolesSuppressed { frameworkId @0 :Text; roles @1 :List(Text); }
 struct RolesRevived { frameworkId @0 :Text; roles @1 :List(Text); }
@@ -39,5 +40,6 @@ struct Event { union {
   leaseAcquired @19 :S.LeaseAcquired; leaseEnded @20 :S.LeaseEnded;
   clusterFounded @21 :ClusterFounded;
   journalClaimed @22 :S.JournalClaimed; recordsAppended @23 :S.RecordsAppended; journalTruncated @24 :S.JournalTruncated;
+  frameworkLeft @25 :FrameworkLeft;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -5,7 +5,12 @@ import structlog
 from master.answers import Outcome, Submit, reason_of
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import ToBeContinued
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.roles import ReviveOffers, SuppressOffers
@@ -30,6 +35,7 @@ from protocol.messages.framework import (
     FrameworkMessage,
     Keep,
     KillTasksCall,
+    Leave,
     Reconcile,
     Revive,
     Subscribe,
@@ -231,5 +237,7 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return ReconcileTasks(framework, message.tasks)
         case Teardown():
             return TeardownFramework(framework)
+        case Leave():
+            return LeaveFramework(framework)
         case _:
             raise Malformed(f"{type(message).__name__} from a framework")

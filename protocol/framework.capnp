@@ -26,6 +26,7 @@ struct Acknowledgement { taskId @0 :Text; launch @1 :UInt64; sequence @2 :UInt64
 struct Acknowledge { acknowledgements @0 :List(Acknowledgement); }
 struct Reconcile { call @0 :UInt64; tasks @1 :List(Text); }   # no tasks: all that are not terminal
 struct Teardown { call @0 :UInt64; }
+struct Leave { call @0 :UInt64; }
 struct CallDone { call @0 :UInt64; refused @1 :Text; text @2 :Text; }   # refused: empty, or a reason's name
 
 struct Offer {
@@ -49,4 +50,5 @@ struct FrameworkMessage { union {
   callDone @11 :CallDone;
   offers @12 :Offers; rescinded @13 :Rescinded; updates @14 :Updates; frameworkFailed @15 :FrameworkFailed;
   keep @16 :Keep; kept @17 :Kept;
+  leave @18 :Leave;
 } }

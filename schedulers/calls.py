@@ -10,6 +10,7 @@ from protocol.messages.framework import (
     KillTask,
     KillTasksCall,
     LaunchTask,
+    Leave,
     Reconcile,
     Revive,
     Suppress,
@@ -19,7 +20,7 @@ from protocol.messages.framework import (
 CALLS_MAX = 4096  # without an answer; beyond it the scheduler is faster than its masters
 RECONCILE_MAX = 1000  # tasks asked after in one call
 
-Call = Accept | Decline | Revive | Suppress | KillTasksCall | Reconcile | Teardown
+Call = Accept | Decline | Revive | Suppress | KillTasksCall | Reconcile | Teardown | Leave
 
 
 def tasks_launched(accept: Accept) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from protocol.messages.framework import (
     KillTask,
     KillTasksCall,
     LaunchTask,
+    Leave,
     Offer,
     Offers,
     Operation,
@@ -138,6 +139,15 @@ class Driver:
     def teardown(self) -> int:
         """Remove the framework and kill its tasks; `run` returns once that is durable."""
         return self._call(Teardown(0))
+
+    def leave(self) -> None:
+        """Let `run` return once it is durable that the tasks run on without a scheduler.
+
+        They do so for the failover timeout at most; the framework is removed with the last one.
+        """
+        self._is_stopping = True
+        self._call(Leave(0))
+        asyncio.get_running_loop().call_later(STOP_S_MAX, self._end)
 
     def stop(self, *, failover: bool = False) -> None:
         """Let `run` return: after a teardown, or at once, leaving the framework to fail over."""
@@ -284,7 +294,7 @@ class Driver:
             is_internal = self._calls.is_internal(answer.call)
             call = self._calls.settle(answer.call)
             self._used.pop(answer.call, None)
-            if isinstance(call, Teardown):
+            if isinstance(call, Teardown | Leave):
                 self._end()
             elif call is not None and not is_internal:
                 self._tell(self._scheduler.done, answer.call)
@@ -313,7 +323,7 @@ class Driver:
         used = self._used.pop(number, ())
         if call is None or is_internal:
             return
-        if isinstance(call, Teardown):
+        if isinstance(call, Teardown | Leave):
             self._fail(reason, text)
             return
         is_open = isinstance(call, Accept) and reason not in VOID_OFFER

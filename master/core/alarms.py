@@ -20,6 +20,7 @@ class AlarmKind(IntEnum):
     ALLOCATION = 9
     ANSWER_UNFINISHED = 10
     LEASE_ENDS = 11
+    FRAMEWORK_IDLE = 12
 
 
 Subject: TypeAlias = tuple[AlarmKind, tuple[str, ...]]

@@ -44,6 +44,11 @@ class FrameworkDisconnected:
 
 
 @record
+class FrameworkLeft:
+    framework_id: str = ""
+
+
+@record
 class FrameworkRemoved:
     framework_id: str = ""
     reason: str = ""
@@ -157,6 +162,7 @@ Event: TypeAlias = (
     | JournalClaimed
     | RecordsAppended
     | JournalTruncated
+    | FrameworkLeft
 )
 
 

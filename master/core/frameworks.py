@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, Outcome
 from master.core.effects import EvictFramework
-from master.core.events import FrameworkDisconnected, FrameworkRemoved, FrameworkSubscribed
+from master.core.events import (
+    FrameworkDisconnected,
+    FrameworkLeft,
+    FrameworkRemoved,
+    FrameworkSubscribed,
+)
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Framework, KillOrder
@@ -53,6 +58,13 @@ class TeardownFramework:
 
     framework_id: FrameworkId
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFramework:
+    """Its scheduler goes for good; its tasks run to their end, and it ends with them."""
+
+    framework_id: FrameworkId
 
 
 def decide_subscribe(
@@ -142,6 +154,23 @@ def decide_teardown(
     return draft.decision()
 
 
+def decide_leave(state: State, command: LeaveFramework, now_ns: int, settings: Settings) -> Outcome:
+    """Lend it nothing more, and let its last task be its end.
+
+    Refuses: UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED.
+    """
+    framework = find_framework(state, command.framework_id)
+    if isinstance(framework, Refused):
+        return framework
+    draft = Draft(now_ns, settings)
+    offer_ids = tuple(state.soft.offers_by_framework.get(framework.id, ()))
+    close_offers(draft, state, offer_ids, is_told=False)
+    draft.events.append(FrameworkLeft(framework.id))
+    if framework.live == 0:
+        draft.alarm(AlarmKind.FRAMEWORK_IDLE, (framework.id,), 0)
+    return draft.decision()
+
+
 def draft_removal(draft: Draft, state: State, framework: Framework, reason: str) -> None:
     """End the framework; its agents are told by and by, however many tasks it has."""
     offer_ids = tuple(state.soft.offers_by_framework.get(framework.id, ()))
@@ -199,11 +228,19 @@ def apply_framework_subscribed(state: State, event: FrameworkSubscribed) -> None
     framework.suppressed = tuple(role for role in framework.suppressed if role in event.roles)
     framework.subscribed_ns = state.now_ns
     framework.is_connected, framework.disconnected_ns = True, 0
+    if framework.has_left:
+        framework.has_left, framework.suppressed = False, ()
 
 
 def apply_framework_disconnected(state: State, event: FrameworkDisconnected) -> None:
     framework = state.frameworks[FrameworkId(event.framework_id)]
     framework.is_connected, framework.disconnected_ns = False, state.now_ns
+
+
+def apply_framework_left(state: State, event: FrameworkLeft) -> None:
+    framework = state.frameworks[FrameworkId(event.framework_id)]
+    framework.has_left = True
+    framework.suppressed = framework.roles
 
 
 def apply_framework_removed(state: State, event: FrameworkRemoved) -> None:

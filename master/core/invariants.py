@@ -172,3 +172,5 @@ def _check_alarms(state: State) -> None:
     for framework in state.frameworks.values():
         if not framework.is_removed and framework.id not in state.soft.framework_links:
             assert (AlarmKind.FRAMEWORK_ABSENT, (framework.id,)) in alarms.wanted, framework.id
+        if not framework.is_removed and framework.has_left and framework.live == 0:
+            assert (AlarmKind.FRAMEWORK_IDLE, (framework.id,)) in alarms.wanted, framework.id

@@ -55,6 +55,8 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
         if not framework.is_removed:
             away_ns = now_ns if framework.is_connected else framework.disconnected_ns
             draft.soft.append(frameworks.absence_alarm(framework, away_ns, now_ns, settings))
+            if framework.has_left and framework.live == 0:
+                draft.alarm(AlarmKind.FRAMEWORK_IDLE, (framework.id,), 0)
     return draft.decision()
 
 
@@ -139,6 +141,14 @@ def _ring_framework_absent(draft: Draft, state: State, key: tuple[str, ...]) -> 
         frameworks.draft_removal(draft, state, framework, text)
 
 
+def _ring_framework_idle(draft: Draft, state: State, key: tuple[str, ...]) -> None:
+    framework = state.frameworks.get(FrameworkId(key[0]))
+    is_known = framework is not None and not framework.is_removed
+    if framework is not None and is_known and framework.has_left and framework.live == 0:
+        text = "it had left, and its last task has ended"
+        frameworks.draft_removal(draft, state, framework, text)
+
+
 def _ring_offer_old(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     close_offers(draft, state, (OfferId(key[0]),), is_told=True)
 
@@ -183,6 +193,7 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.AGENT_SILENT: _ring_agent_silent,
     AlarmKind.AGENT_REMOVAL: _ring_agent_removal,
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
+    AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,
     AlarmKind.LEASE_ENDS: keeping.draft_end,
     AlarmKind.OFFER_OLD: _ring_offer_old,
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,

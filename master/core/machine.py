@@ -20,7 +20,12 @@ from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome, Reply
 from master.core.effects import Effect
 from master.core.events import Event
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
@@ -40,6 +45,7 @@ Command: TypeAlias = (
     | SubscribeFramework
     | FrameworkUnlinked
     | TeardownFramework
+    | LeaveFramework
     | RegisterAgent
     | AgentUnlinked
     | AcceptOffers
@@ -61,6 +67,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     SubscribeFramework: frameworks.decide_subscribe,
     FrameworkUnlinked: frameworks.decide_unlinked,
     TeardownFramework: frameworks.decide_teardown,
+    LeaveFramework: frameworks.decide_leave,
     RegisterAgent: agents.decide_register,
     AgentUnlinked: agents.decide_unlinked,
     AcceptOffers: offers.decide_accept,
@@ -90,6 +97,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.LogRestored: leadership.apply_log_restored,
     of.FrameworkSubscribed: frameworks.apply_framework_subscribed,
     of.FrameworkDisconnected: frameworks.apply_framework_disconnected,
+    of.FrameworkLeft: frameworks.apply_framework_left,
     of.FrameworkRemoved: frameworks.apply_framework_removed,
     of.RolesSuppressed: roles.apply_roles_suppressed,
     of.RolesRevived: roles.apply_roles_revived,

@@ -81,6 +81,7 @@ class Framework:
     history: dict[TaskId, Task] = field(default_factory=dict)  # ended, oldest first
     live: int = 0  # of `tasks`, those that have not ended
     description_bytes: int = 0  # of `tasks`, by weight
+    has_left: bool = False  # it ends with its last task
 
 
 @dataclass(slots=True)

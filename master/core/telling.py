@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.events import TaskUpdated
 from master.core.orders import acknowledgement_of, await_acknowledgement
@@ -122,6 +123,8 @@ class Telling:
             await_acknowledgement(self._draft, task.key)
         if status.state in TERMINAL:
             self._draft.touch(task.agent_id)
+            if self._state.frameworks[task.framework_id].has_left:
+                self._draft.alarm(AlarmKind.FRAMEWORK_IDLE, (task.framework_id,), 0)
 
     def _acknowledge(self, agent_id: AgentId, status: TaskStatus) -> None:
         if status.sequence > 0:

@@ -178,6 +178,8 @@ def agent_state(state: State, agent: Agent) -> str:
 def framework_state(framework: Framework) -> str:
     if framework.is_removed:
         return "removed"
+    if framework.has_left:
+        return "left"
     return "connected" if framework.is_connected else "disconnected"
 
 

@@ -41,6 +41,7 @@ STYLES = {
     "connected": "green",
     "unreachable": "red",
     "disconnected": "yellow",
+    "left": "blue",
 }
 
 # Of tasks that ended without an exit code; short, for a column among others.

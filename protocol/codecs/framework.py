@@ -29,6 +29,7 @@ from protocol.messages.framework import (
     KillTask,
     KillTasksCall,
     LaunchTask,
+    Leave,
     Offer,
     Offers,
     Operation,
@@ -375,6 +376,23 @@ def write_teardown(message: Teardown, builder: Any) -> None:
         put(_TEARDOWN__CALL, message.call)
 
 
+_LEAVE = _FRAMEWORK.Leave.schema.fields
+_LEAVE__CALL = _LEAVE["call"]
+
+
+def read_leave(reader: Any) -> Leave:
+    get = reader._get_by_field
+    return Leave(
+        get(_LEAVE__CALL),
+    )
+
+
+def write_leave(message: Leave, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LEAVE__CALL, message.call)
+
+
 _CALL_DONE = _FRAMEWORK.CallDone.schema.fields
 _CALL_DONE__CALL = _CALL_DONE["call"]
 _CALL_DONE__REFUSED = _CALL_DONE["refused"]
@@ -562,6 +580,7 @@ _FRAMEWORK_MESSAGE__UPDATES = _FRAMEWORK_MESSAGE["updates"]
 _FRAMEWORK_MESSAGE__FRAMEWORK_FAILED = _FRAMEWORK_MESSAGE["frameworkFailed"]
 _FRAMEWORK_MESSAGE__KEEP = _FRAMEWORK_MESSAGE["keep"]
 _FRAMEWORK_MESSAGE__KEPT = _FRAMEWORK_MESSAGE["kept"]
+_FRAMEWORK_MESSAGE__LEAVE = _FRAMEWORK_MESSAGE["leave"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 9),
@@ -581,6 +600,7 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "frameworkFailed": (_FRAMEWORK_MESSAGE__FRAMEWORK_FAILED, read_framework_failed, 2),
     "keep": (_FRAMEWORK_MESSAGE__KEEP, read_keep, 1),
     "kept": (_FRAMEWORK_MESSAGE__KEPT, read_kept, 1),
+    "leave": (_FRAMEWORK_MESSAGE__LEAVE, read_leave, 1),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -600,6 +620,7 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     FrameworkFailed: (_FRAMEWORK_MESSAGE__FRAMEWORK_FAILED, write_framework_failed),
     Keep: (_FRAMEWORK_MESSAGE__KEEP, write_keep),
     Kept: (_FRAMEWORK_MESSAGE__KEPT, write_kept),
+    Leave: (_FRAMEWORK_MESSAGE__LEAVE, write_leave),
 }
 
 

@@ -100,6 +100,11 @@ class Teardown:
 
 
 @record
+class Leave:
+    call: int = 0
+
+
+@record
 class CallDone:
     call: int = 0
     refused: str = ""
@@ -166,4 +171,5 @@ FrameworkMessage: TypeAlias = (
     | FrameworkFailed
     | Keep
     | Kept
+    | Leave
 )

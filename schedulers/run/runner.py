@@ -100,7 +100,9 @@ class Runner:
         """Leave when detached."""
         if self._options.is_detached:
             self._on_detached(self._driver.framework_id, list(self._job.demands))
-            self._finish(0, failover=True)
+            if self._over is not None and not self._over.done():
+                self._over.set_result(0)
+            self._driver.leave()
 
     def changed(self, status: TaskStatus, address: str) -> None:
         """Show the state; read the output while there is some."""

@@ -71,9 +71,21 @@ def test_detached_run_leaves_its_tasks_running(cluster: Cluster) -> None:
     assert answer["tasks"] == [f"{framework}/left-0", f"{framework}/left-1"]
     pids = [cluster.running(f"left-{number}")["pid"] for number in (0, 1)]
     (view,) = [each for each in cluster.ask("frameworks") if each["framework_id"] == framework]
-    assert (view["state"], view["tasks"]) == ("disconnected", 2)
+    assert (view["state"], view["tasks"]) == ("left", 2)
     assert cluster.quorate("teardown", framework).returncode == 0
     wait_for(lambda: not any(is_alive([pid]) for pid in pids), "the tasks to end")
+
+
+def test_detached_run_is_gone_with_its_last_task(cluster: Cluster) -> None:
+    ran = cluster.quorate("run", "--detach", "-o", "json", "--name", "brief", "--", "true")
+    framework = json.loads(ran.stdout)["framework"]
+
+    def known() -> list[str]:
+        return [each["framework_id"] for each in cluster.ask("frameworks")]
+
+    wait_for(lambda: framework not in known(), "the framework to end")
+    (task,) = [each for each in cluster.ask("ps", "--all") if each["framework_id"] == framework]
+    assert (task["state"], task["exit_code"]) == ("FINISHED", 0)
 
 
 def test_interrupted_run_kills_its_tasks(cluster: Cluster) -> None:

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field, replace
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome
 from master.core.effects import Effect, SendAcknowledge, SendLaunch
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
@@ -214,6 +219,10 @@ class Script:
     def do_teardown(self, words: list[str], options: Options) -> None:
         """teardown FRAMEWORK [by=…]"""
         self.submit(TeardownFramework(self._framework_id(words[0]), options.get("by", "")))
+
+    def do_leave(self, words: list[str], options: Options) -> None:
+        """leave FRAMEWORK"""
+        self.submit(LeaveFramework(self._framework_id(words[0])))
 
     def do_crash(self, words: list[str], options: Options) -> None:
         """crash: another master, who has only the log, leads from now on."""

@@ -9,7 +9,12 @@ import pytest
 
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import ToBeContinued
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.offers import AcceptOffers
 from master.core.reasons import Reason
 from master.core.state import State
@@ -37,6 +42,7 @@ from protocol.messages.framework import (
     Acknowledgement,
     CallDone,
     FrameworkMessage,
+    Leave,
     Offers,
     Reconcile,
     Subscribe,
@@ -254,11 +260,14 @@ def test_framework_calls_are_answered_under_their_number() -> None:
         shell.outcomes[TeardownFramework] = None
         shell.call(links[0], Accept(8, ("o1-1",)))
         shell.call(links[0], Teardown(9))
+        shell.outcomes[LeaveFramework] = None
+        shell.call(links[0], Leave(10))
 
     play(act)
     assert links[0].to_framework[1:] == [
         CallDone(8, "UNKNOWN_OFFER", "offer o1-1 is not open"),
         CallDone(9),
+        CallDone(10),
     ]
 
 

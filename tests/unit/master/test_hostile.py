@@ -36,6 +36,7 @@ from protocol.messages.framework import (
     FrameworkMessage,
     Keep,
     LaunchTask,
+    Leave,
     Subscribe,
     Suppress,
     Teardown,
@@ -83,7 +84,7 @@ LIKELY = {
     "filename": ("f",),
     "user": ("u",),
 }
-RARE = (Teardown, RemoveFramework, Suppress)
+RARE = (Teardown, Leave, RemoveFramework, Suppress)
 FREQUENT = (Accept, LaunchTask, StatusUpdates)
 AMOUNTS = ("cpus:0.1;mem:32MiB", "cpus:0.1;mem:32MiB;ports:[31000-31001]", "cpus:64;mem:1TiB")
 

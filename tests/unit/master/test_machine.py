@@ -6,7 +6,12 @@ from master.codec import encode_batch
 from master.core import machine, soft
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.events import Batch, Event, LogRestored
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
@@ -61,6 +66,7 @@ def busy_leader() -> Leader:
         TruncateJournal(5, "s", "j", 3, 2),
     ):
         leader.submit(ChangeSpace("p", change))
+    leader.submit(LeaveFramework(F1))
     leader.submit(FrameworkUnlinked(F1, 2))
     leader.submit(TeardownFramework(F1))
     leader.submit(AgentUnlinked(A1, 1))

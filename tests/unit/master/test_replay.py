@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from master.core import invariants
 from master.core.agents import AgentUnlinked, RegisterAgent
-from master.core.frameworks import FrameworkUnlinked, SubscribeFramework, TeardownFramework
+from master.core.frameworks import (
+    FrameworkUnlinked,
+    LeaveFramework,
+    SubscribeFramework,
+    TeardownFramework,
+)
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS, Settings
@@ -164,6 +169,10 @@ class Chaos:
     def teardown(self, a: int, b: int, c: int) -> None:
         if b % 9 == 0:
             self.leader.submit(TeardownFramework(self._framework(a), "op" * (c % 2)))
+
+    def leave(self, a: int, b: int, c: int) -> None:
+        if b % 5 == 0:
+            self.leader.submit(LeaveFramework(self._framework(a)))
 
     def advance(self, a: int, b: int, c: int) -> None:
         self.leader.advance(DURATIONS_NS[max(a - 35, b % 3)])

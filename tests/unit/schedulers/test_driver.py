@@ -17,6 +17,7 @@ from protocol.messages.framework import (
     FrameworkFailed,
     KillTasksCall,
     LaunchTask,
+    Leave,
     Reconcile,
     Rescinded,
     Revive,
@@ -275,6 +276,12 @@ def run_to_the_end(change: Callable[[Stage], None], wait: bool = True) -> Stage:
 def test_driver_returns_from_run_after_the_teardown() -> None:
     stage = run_to_the_end(lambda stage: stage.driver.stop())
     assert len(stage.master.all_of(Teardown)) == 1
+
+
+def test_driver_returns_from_run_once_it_has_left() -> None:
+    stage = run_to_the_end(lambda stage: stage.driver.leave())
+    assert len(stage.master.all_of(Leave)) == 1
+    assert stage.master.all_of(Teardown) == []
 
 
 def test_driver_ends_when_another_scheduler_takes_its_place() -> None:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from protocol.credentials import Credentials
 from protocol.handshake import LinkIdentity
-from protocol.messages.framework import Accept, KillTasksCall, Subscribe, Suppress, Teardown
+from protocol.messages.framework import Accept, KillTasksCall, Leave, Subscribe, Suppress, Teardown
 from protocol.messages.link import LinkRole
 from schedulers import Framework
 from schedulers.run.job import JobOptions, make_job
@@ -72,6 +72,7 @@ def test_run_detached_names_its_tasks_and_leaves_them() -> None:
     run = Run(RunOptions(is_detached=True))
     assert run.play(Run.launch) == 0
     assert run.detached == [("fw-1", ["t-0"])]
+    assert len(run.master.all_of(Leave)) == 1
     assert run.master.all_of(Teardown) == []
 
 
