@@ -55,22 +55,85 @@ class WorkDirInUse(Fault):
 @app.command()
 def run(
     *,
-    masters: Annotated[str, typer.Option(help="Addresses of all masters, host:port,…")] = "",
-    work_dir: Annotated[str, typer.Option(help="Where checkpoint and sandboxes are.")] = "",
-    listen: Annotated[str, typer.Option(help="host:port of the agent's own server.")] = "",
-    advertise: Annotated[str, typer.Option(help="Host under which others reach it.")] = "",
-    hostname: Annotated[str, typer.Option(help="Name of this machine.")] = "",
-    resources: Annotated[str, typer.Option(help="cpus:4;mem:8GiB;ports:[31000-32000]")] = "",
-    attributes: Annotated[str, typer.Option(help="rack:r1;zone:a")] = "",
-    credentials: Annotated[str, typer.Option(help="File of `principal secret` lines.")] = "",
-    principal: Annotated[str, typer.Option(help="Whose secret the agent shows.")] = "",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Believe everybody.")] = False,
-    cluster: Annotated[str, typer.Option(help="Name of the cluster; empty: any.")] = "",
-    backend: Annotated[str, typer.Option(help="auto, native or process.")] = "",
-    metrics: Annotated[str, typer.Option(help="host:port of the Prometheus page.")] = "",
-    log_format: Annotated[str, typer.Option(help="console or json.")] = "",
-    config: Annotated[str, typer.Option(help="TOML file of settings.")] = "",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value")] = None,
+    masters: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESSES", help="host:port,… of all masters; 127.0.0.1:7000 unless given."
+        ),
+    ] = "",
+    work_dir: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Where checkpoint and sandboxes are; /var/lib/quorate/agent unless given.",
+        ),
+    ] = "",
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="host:port of its own server; a free port of all interfaces unless given.",
+        ),
+    ] = "",
+    advertise: Annotated[
+        str,
+        typer.Option(metavar="HOST", help="Under which others reach it; found out unless given."),
+    ] = "",
+    hostname: Annotated[
+        str, typer.Option(metavar="NAME", help="Of this machine; the machine's own unless given.")
+    ] = "",
+    resources: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="cpus:4;mem:8GiB;ports:[31000-32000]; all that this machine has unless given.",
+        ),
+    ] = "",
+    attributes: Annotated[
+        str, typer.Option(metavar="LIST", help="rack:r1;zone:a; none unless given.")
+    ] = "",
+    credentials: Annotated[
+        str, typer.Option(metavar="FILE", help="A principal, its secret and roles per line.")
+    ] = "",
+    principal: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose secret it shows the masters; the first that may, unless given.",
+        ),
+    ] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Believe everybody; for trials.")
+    ] = False,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Of the cluster; whichever the masters belong to unless given."
+        ),
+    ] = "",
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="native (cgroups and namespaces), process (neither), or auto: what it can.",
+        ),
+    ] = "",
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="host:port of the Prometheus page; none unless given."
+        ),
+    ] = "",
+    log_format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="console or json; console unless given.")
+    ] = "",
+    config: Annotated[
+        str, typer.Option(metavar="FILE", help="TOML of settings; flags go before it.")
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the file."),
+    ] = None,
 ) -> None:
     """Lend this machine to a cluster and run its tasks.
 

@@ -94,7 +94,9 @@ def run(
             metavar="ADDRESS", help="host:port of the Prometheus page; none unless given."
         ),
     ] = "",
-    log_format: Annotated[str, typer.Option(metavar="FORMAT", help="console or json.")] = "",
+    log_format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="console or json; console unless given.")
+    ] = "",
     config: Annotated[
         str, typer.Option(metavar="FILE", help="TOML of settings; flags go before it.")
     ] = "",
