@@ -10,7 +10,8 @@ import structlog
 from agent.probes import AgentProbe
 from protocol.codecs.agent import decode_agent_message, encode_agent_message
 from protocol.handshake import LinkIdentity
-from protocol.links import LinkPace, MasterLinks
+from protocol.links import LinkPace
+from protocol.master_links import MasterLinks
 from protocol.messages.agent import (
     AgentMessage,
     AgentRefused,

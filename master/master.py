@@ -3,6 +3,7 @@
 import importlib.metadata
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -71,6 +72,8 @@ class Master:
             probe,
             dumper,
         )
+        self._word = Leader()  # what was announced last, but for what the log knows
+        self._log.notices.on_members = self._announce
         self._roster = Roster(log_config, self._log)
         settings = Settings(
             agent_timeout_ns=config.agent_timeout_ns, offer_timeout_ns=config.offer_timeout_ns
@@ -176,12 +179,19 @@ class Master:
         self._performer.clear_seats()
         self._performer.begin(term)
         log.info("this master leads", term=term)
-        self._server.announce_leader(Leader(self._config.name, term, True, self.state.origin))
+        self._word = Leader(self._config.name, term, is_me=True)
+        self._announce()
 
     def _follow(self, leader: str) -> None:
         self._performer.clear_seats()
         log.info("this master follows", leader=leader or "nobody yet", term=self._log.term)
-        self._server.announce_leader(Leader(leader, self._log.term, origin=self.state.origin))
+        self._word = Leader(leader, self._log.term)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Tell every link who leads, and who may after that."""
+        masters = self._log.configuration.voters
+        self._server.announce_leader(replace(self._word, origin=self.state.origin, masters=masters))
 
 
 def _log_config(config: MasterConfig) -> LogConfig:

@@ -23,7 +23,7 @@ struct Welcome {
 }
 struct LinkRefused { code @0 :Text; text @1 :Text; isRetryable @2 :Bool; }
 # Empty address: none known. origin: drawn when the cluster was founded, kept over recoveries; others of its name have another.
-struct Leader { address @0 :Text; epoch @1 :UInt64; isMe @2 :Bool; origin @3 :Text; }
+struct Leader { address @0 :Text; epoch @1 :UInt64; isMe @2 :Bool; origin @3 :Text; masters @4 :List(Text); }
 
 struct Frame {
   epoch @0 :UInt64;               # leadership the payload was decided under; 0 where none is meant

@@ -1,5 +1,7 @@
 """What an operator reads of a member's belonging: one line when it changes or is unusual."""
 
+from collections.abc import Callable
+
 import structlog
 
 from rlog.config import LogConfig
@@ -10,9 +12,10 @@ log = structlog.get_logger()
 
 
 class Notices:
-    """Remembers what was said of one member."""
+    """Remembers what was said of one member; `on_members` is called when its log has others."""
 
     def __init__(self, config: LogConfig) -> None:
+        self.on_members: Callable[[], None] = _heed_not
         self._config = config
         self._known: Configuration | None = None
         self._is_whole = False
@@ -47,6 +50,7 @@ class Notices:
         if raft.configuration is not self._known:
             self._known = raft.configuration
             self._tell_members(raft.name, raft.configuration)
+            self.on_members()
         if not self._is_whole and _is_whole(raft):
             self._is_whole = True
             log.info("this master counts: its log is whole", cluster_id=raft.cluster_id)
@@ -60,6 +64,10 @@ class Notices:
         )
         if known.members and name not in known.members:
             log.warning("this master was removed from its cluster; stop it")
+
+
+def _heed_not() -> None:
+    return
 
 
 def _is_whole(raft: Raft) -> bool:

@@ -63,7 +63,7 @@ class ReplicatedLog(OperatorView):
         self._is_turn_due = self._is_tick_due = False
         self._is_stopping = False
         self._told_leader = ("", 0)
-        self._notices = Notices(config)
+        self.notices = Notices(config)
 
     @property
     def receiver(self) -> Receiver:
@@ -180,7 +180,7 @@ class ReplicatedLog(OperatorView):
         voters = store.found(tuple(sorted(config.voters)))
         self._raft = Raft(config, store, voters, self._transport, clock_s=loop.time, rng=self._rng)
         self._raft.reader = self._reader
-        self._notices.begin(self._raft)
+        self.notices.begin(self._raft)
         self._raft.taking = SnapshotTaking(store, self._dumper, self.kick, loop.time)
         self._reader.restore(store.load_snapshot(), store.snapshot.index)
         self._store = store
@@ -296,7 +296,7 @@ class ReplicatedLog(OperatorView):
                 log.exception("a callback of a read failed")
 
     def _report(self) -> None:
-        self._notices.look(self._raft)
+        self.notices.look(self._raft)
         leader = (self._raft.leader, self._raft.term)
         if leader != self._told_leader:
             self._told_leader = leader

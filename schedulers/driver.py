@@ -9,7 +9,8 @@ import structlog
 
 from protocol.codecs.framework import decode_framework_message, encode_framework_message
 from protocol.errors import Denied, UnknownMessage
-from protocol.links import LinkPace, MasterLinks
+from protocol.links import LinkPace
+from protocol.master_links import MasterLinks
 from protocol.messages.framework import (
     Accept,
     CallDone,

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from protocol.codecs.framework import decode_framework_message, encode_framework_message
 from protocol.errors import Denied, Disconnected, Fault, TimedOut
-from protocol.links import LinkPace, MasterLinks
+from protocol.links import LinkPace
+from protocol.master_links import MasterLinks
 from protocol.messages.framework import Keep, Kept
 from protocol.peer import Peer
 from rlog.spaces.messages import (

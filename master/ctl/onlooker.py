@@ -7,7 +7,7 @@ import secrets
 from master.ctl.asking import identify
 from master.ctl.target import Target
 from protocol.codecs.framework import decode_framework_message, encode_framework_message
-from protocol.links import MasterLinks
+from protocol.master_links import MasterLinks
 from protocol.messages.framework import CallDone, Offers, Subscribe, Teardown
 from protocol.messages.link import LinkRole
 from protocol.peer import Peer

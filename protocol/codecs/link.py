@@ -168,6 +168,7 @@ _LEADER__ADDRESS = _LEADER["address"]
 _LEADER__EPOCH = _LEADER["epoch"]
 _LEADER__IS_ME = _LEADER["isMe"]
 _LEADER__ORIGIN = _LEADER["origin"]
+_LEADER__MASTERS = _LEADER["masters"]
 
 
 def read_leader(reader: Any) -> Leader:
@@ -177,6 +178,7 @@ def read_leader(reader: Any) -> Leader:
         get(_LEADER__EPOCH),
         get(_LEADER__IS_ME),
         get(_LEADER__ORIGIN),
+        tuple(get(_LEADER__MASTERS)),
     )
 
 
@@ -190,3 +192,5 @@ def write_leader(message: Leader, builder: Any) -> None:
         put(_LEADER__IS_ME, message.is_me)
     if message.origin:
         put(_LEADER__ORIGIN, message.origin)
+    if message.masters:
+        schema.write_values(builder, _LEADER__MASTERS, message.masters)

@@ -63,3 +63,4 @@ class Leader:
     epoch: int = 0
     is_me: bool = False
     origin: str = ""
+    masters: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def start_newcomer(cluster: Cluster, name: str, *arguments: str) -> str:
         *("--listen", address),
         *("--data-dir", str(embedded.directory / name)),
         *("--credentials", embedded.target.credentials),
-        *(arguments or ("--join", ",".join(embedded.addresses))),
+        *(arguments or ("--join", ",".join(embedded.target.masters))),
     ]
     child = Child(name, "master", words, embedded.directory / f"{name}.log")
     embedded.masters.append(child)
@@ -110,6 +111,30 @@ def test_killed_master_is_replaced(cluster: Cluster) -> None:
         "removed",
     ]
     assert voters(cluster) == {*cluster.embedded.addresses, new} - {killed}
+
+
+def test_agents_and_schedulers_follow_masters_that_are_all_replaced(tmp_path: Path) -> None:
+    with running_cluster(3, 1, tmp_path / "cluster") as cluster:
+        run = cluster.run("loyal", "echo ready; until [ -e go ]; do sleep 0.1; done; exit 5")
+        before = cluster.running("loyal-0")
+        embedded = cluster.embedded
+        for place, old in enumerate(embedded.addresses):
+            new = start_newcomer(cluster, f"m{place + 4}")
+            do(cluster, "replace", old, new, "--wait", "20")
+            others = [name for name in embedded.target.masters if name != old]
+            embedded.target = replace(embedded.target, masters=(*others, new))
+            embedded.masters[place].kill()
+        wait_for(lambda: connected(cluster), "the agent and the framework to be connected")
+        assert cluster.running("loyal-0")["pid"] == before["pid"]
+        assert cluster.quorate("run", "--", "echo", "hi").stdout == "hi\n"
+        sandboxes = embedded.directory.glob(f"a*/sandboxes/{before['framework_id']}/loyal-0.*")
+        (next(sandboxes) / "go").touch()
+        assert run.wait(60) == 5
+
+
+def connected(cluster: Cluster) -> bool:
+    views = [*cluster.ask("agents"), *cluster.ask("frameworks")]
+    return len(views) == 2 and {view["state"] for view in views} == {"connected"}
 
 
 def test_change_that_would_do_harm_is_refused(cluster: Cluster) -> None:

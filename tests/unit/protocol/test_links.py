@@ -3,14 +3,15 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from protocol.credentials import Credentials
-from protocol.links import Link, LinkPace, MasterLinks, parse_address
+from protocol.links import Link, LinkPace, parse_address
+from protocol.master_links import MasterLinks
 from protocol.messages.link import Leader
 from protocol.peer import Peer
 from tests.unit.protocol.loopback import (
@@ -253,10 +254,49 @@ def test_final_refusal_is_told_once_for_each_master() -> None:
         refused = {("refused", master.address, "WRONG_SECRET") for master in cluster.masters}
         await cluster.heard.changes.until(lambda: set(cluster.heard.events) == refused)
         links = cluster.links._links
-        await cluster.links.ended.until(lambda: all(link.failures >= 3 for link in links))
+        await cluster.links.ended.until(lambda: all(link.failures >= 3 for link in links.values()))
         assert len(cluster.heard.events) == len(cluster.masters)
         await cluster.stop()
 
     with capture_logs() as logs:
         asyncio.run(main())
     assert len([line for line in logs if line["event"] == "no link; trying on"]) == 2
+
+
+def test_masters_that_are_told_of_are_linked_to_until_they_are_no_more() -> None:
+    async def main() -> None:
+        cluster = await Cluster.start()
+        m1, m2 = cluster.masters
+        m3 = await listen(name="m3")
+        members = (m2.address, m3.address, "no address")
+        word = Leader(m3.address, 3, origin="ours", masters=members)
+        m2.server.announce_leader(word)
+        m3.server.announce_leader(replace(word, is_me=True))
+        m1.server.announce_leader(Leader(m1.address, 2, True, "ours", (m1.address, m2.address)))
+        cluster.links._leadership.trust()
+        await cluster.heard.changes.until(lambda: ("found", "m3", 3) in cluster.heard.events)
+        assert set(cluster.links.silent) == set()
+        m2.server.announce_leader(Leader(m2.address, 4, True, "ours", (m1.address, m2.address)))
+        await cluster.heard.changes.until(lambda: ("found", "m2", 4) in cluster.heard.events)
+        assert set(cluster.links._links) == {m1.address, m2.address}
+        await cluster.stop()
+        await m3.server.stop()
+
+    asyncio.run(main())
+
+
+def test_masters_of_another_cluster_are_not_linked_to() -> None:
+    async def main() -> None:
+        cluster = await Cluster.start()
+        m1, m2 = cluster.masters
+        stray = Leader(m2.address, 9, True, "another", ("127.0.0.1:9",))
+        m1.server.announce_leader(Leader(m1.address, 3, True, "ours", (m1.address,)))
+        cluster.links._leadership.trust()
+        await cluster.heard.changes.until(lambda: ("found", "m1", 3) in cluster.heard.events)
+        m2.server.announce_leader(stray)
+        await cluster.say(1, b"done", 3)
+        await cluster.heard.changes.until(lambda: ("received", b"done", 3) in cluster.heard.events)
+        assert set(cluster.links._links) == {m1.address, m2.address}
+        await cluster.stop()
+
+    asyncio.run(main())
