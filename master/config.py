@@ -32,6 +32,8 @@ class MasterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     election_timeout_s: Seconds = 0.5
     agent_timeout_s: Seconds = 10.0  # silence after which an agent counts as unreachable
+    sorter: Literal["drf", "random"] = "drf"  # who is offered first: who has least, or chance
+    fairness_excludes: tuple[str, ...] = ()  # resources that count for nobody's share
     offer_timeout_s: Seconds = 60.0  # age at which an unanswered offer is taken back
     heartbeat_s: Seconds = 2.0
     silence_s: Seconds = 8.0  # a link without any frame for so long is dropped

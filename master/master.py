@@ -75,10 +75,7 @@ class Master:
         self._word = Leader()  # what was announced last, but for what the log knows
         self._log.notices.on_members = self._announce
         self._roster = Roster(log_config, self._log)
-        settings = Settings(
-            agent_timeout_ns=config.agent_timeout_ns, offer_timeout_ns=config.offer_timeout_ns
-        )
-        registrar = Registrar(settings, lambda: self._log.cluster_id)
+        registrar = Registrar(_settings(config), lambda: self._log.cluster_id)
         self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
@@ -192,6 +189,15 @@ class Master:
         """Tell every link who leads, and who may after that."""
         masters = self._log.configuration.voters
         self._server.announce_leader(replace(self._word, origin=self.state.origin, masters=masters))
+
+
+def _settings(config: MasterConfig) -> Settings:
+    return Settings(
+        agent_timeout_ns=config.agent_timeout_ns,
+        offer_timeout_ns=config.offer_timeout_ns,
+        sorter=config.sorter,
+        fairness_excludes=frozenset(config.fairness_excludes),
+    )
 
 
 def _log_config(config: MasterConfig) -> LogConfig:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from master.allocator.sorter import Sorter
+from master.allocator.tree import WEIGHT_MILLI, MakeOrder, Order, RoleTree
 from protocol.resources import Resources
-
-WEIGHT_MILLI = 1000  # of every framework within its role
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,6 @@ class Claimant:
     framework_id: str
     role: str
     amounts: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class RoleStanding:
-    """What a role has, its silent frameworks' part included, and what it is entitled to."""
-
-    amounts: Mapping[str, int]
-    weight_milli: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +37,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """Who takes part in a pass; `total` is what shares are shares of."""
+    """Who takes part in a pass.
+
+    `total` is what shares are shares of, without what fairness does not count; `held` is what each
+    role has, its silent frameworks' part included; `weights_milli` of roles where it is not 1.
+    """
 
     total: Mapping[str, int]
-    roles: Mapping[str, RoleStanding]
+    held: Mapping[str, Mapping[str, int]]
+    weights_milli: Mapping[str, int]
     claimants: tuple[Claimant, ...]
 
 
@@ -56,20 +53,21 @@ def allocate(
     standings: Standings,
     supplies: Iterable[Supply],
     is_refused: Callable[[str, str, Supply], bool],
+    make_order: MakeOrder | None = None,
 ) -> list[Grant]:
     """Return a grant for each supply that anybody wants, fairest first.
 
-    Roles go by their weighted dominant share, frameworks within a role by theirs; each grant counts
-    at once. `is_refused(framework_id, role, supply)` says who does not want which supply.
+    Roles go by their weighted dominant share, level by level of their tree, and frameworks within a
+    role by theirs, or all by another order; each grant counts at once.
+    `is_refused(framework_id, role, supply)` says who does not want which supply.
     """
-    roles = Sorter(standings.total)
-    frameworks: dict[str, Sorter] = {}
+    make_order = make_order or partial(Sorter, standings.total)
+    frameworks: dict[str, Order] = {}
     for claimant in standings.claimants:
         if claimant.role not in frameworks:
-            standing = standings.roles[claimant.role]
-            frameworks[claimant.role] = Sorter(standings.total)
-            roles.add(claimant.role, standing.amounts, standing.weight_milli)
+            frameworks[claimant.role] = make_order()
         frameworks[claimant.role].add(claimant.framework_id, claimant.amounts, WEIGHT_MILLI)
+    roles = RoleTree(frameworks, standings.held, standings.weights_milli, make_order)
     grants: list[Grant] = []
     for supply in supplies:
         grant = _grant(supply, roles, frameworks, is_refused)
@@ -83,8 +81,8 @@ def allocate(
 
 def _grant(
     supply: Supply,
-    roles: Sorter,
-    frameworks: Mapping[str, Sorter],
+    roles: RoleTree,
+    frameworks: Mapping[str, Order],
     is_refused: Callable[[str, str, Supply], bool],
 ) -> Grant | None:
     for role in roles:

@@ -1,14 +1,17 @@
 """Allocation: the pass that turns free resources into offers."""
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 
-from master.allocator.allocate import Claimant, Grant, RoleStanding, Standings, Supply, allocate
+from master.allocator.allocate import Claimant, Grant, Standings, Supply, allocate
+from master.allocator.lottery import Lottery
+from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.records import Offer
 from master.core.soft import OfferMade, PassDone
-from master.core.state import State, charge, free_of, weight_of
+from master.core.state import State, charge, free_of
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
 from protocol.resources import Resources
@@ -32,19 +35,28 @@ def draft_pass(draft: Draft, state: State) -> None:
                 and refusal.resources.contains(supply.resources)
             )
 
-        for number, grant in enumerate(allocate(standings(state), supplies, is_refused), start=1):
+        taking_part = standings(state, draft.settings.fairness_excludes)
+        grants = allocate(taking_part, supplies, is_refused, _order(draft, state))
+        for number, grant in enumerate(grants, start=1):
             _draft_offer(draft, state, grant, state.soft.offers_made + number)
     draft.soft.append(PassDone(agent_ids))
     if len(agent_ids) < len(state.soft.touched):
         draft.alarm(AlarmKind.ALLOCATION, (), 0)
 
 
-def standings(state: State) -> Standings:
-    """Return what everybody has and who wants more."""
-    roles = {role: dict(amounts) for role, amounts in state.allocated.items()}
+def _order(draft: Draft, state: State) -> MakeOrder | None:
+    """Return what takes the place of shares, if anything; each pass draws lots of its own."""
+    if draft.settings.sorter == "drf":
+        return None
+    return partial(Lottery, f"{state.leaderships} {state.soft.offers_made}")
+
+
+def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings:
+    """Return what everybody has and who wants more; what is excluded counts for nothing."""
+    held = {role: dict(amounts) for role, amounts in state.allocated.items()}
     for by_role in state.soft.offered.values():
         for role, amounts in by_role.items():
-            charge(roles.setdefault(role, {}), amounts)
+            charge(held.setdefault(role, {}), amounts)
     claimants: list[Claimant] = []
     for framework_id in state.soft.framework_links:
         framework = state.frameworks[framework_id]
@@ -55,13 +67,9 @@ def standings(state: State) -> Standings:
                 charge(amounts, offered.get(role, {}))
                 claimants.append(Claimant(framework_id, role, amounts))
     return Standings(
-        total=state.capacity,
-        roles={
-            claimant.role: RoleStanding(
-                roles.get(claimant.role, {}), weight_of(state, claimant.role)
-            )
-            for claimant in claimants
-        },
+        total={name: whole for name, whole in state.capacity.items() if name not in excludes},
+        held=held,
+        weights_milli=state.weights,
         claimants=tuple(claimants),
     )
 

@@ -27,6 +27,8 @@ class Settings:
     tick_alarms_max: int = 512  # keeps a tick's turn of the loop short
     tick_events_max: int = 256  # and its entry in the log small; one agent's tasks go together
     pass_agents_max: int = 1000  # looked at in one allocation pass, about 30 ms
+    sorter: str = "drf"  # or "random": by weight and chance alone
+    fairness_excludes: frozenset[str] = frozenset()  # resources that count for no share
     cpus_min: int = 10  # thousandths; less cannot run anything, so it is not offered
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000

@@ -29,6 +29,7 @@ OFFERS_MAX = 100  # answered in one accept
 RECONCILED_MAX = 10_000
 REGISTERED_TASKS_MAX = 100_000
 ROLE_OF_ALL = "*"
+ROLE_DEPTH_MAX = 8
 
 
 def check_subscribe(subscribe: Subscribe, settings: Settings) -> Refused | None:
@@ -95,7 +96,13 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
 
 
 def check_role(role: str) -> Refused | None:
-    fault = None if role == ROLE_OF_ALL else check_id(role)
+    """Refuse what is no path of names such as `eng/search`."""
+    names = role.split("/", ROLE_DEPTH_MAX)
+    fault = None if role == ROLE_OF_ALL else next(filter(None, map(check_id, names)), None)
+    if fault and len(names) > 1:
+        fault = f"of one of its names: {fault}"
+    if len(names) > ROLE_DEPTH_MAX:
+        fault = f"it is more than {ROLE_DEPTH_MAX} levels deep"
     return Refused(Reason.BAD_ROLE, f"role {role[:140]!r}: {fault}") if fault else None
 
 

@@ -6,6 +6,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TypeVar
 
+from master.allocator.tree import lineage, sum_up
 from master.core.records import Agent, Framework, Offer, Task
 from master.core.state import State, charge, offered_of, weight_of
 from protocol.ids import AgentId, FrameworkId, task_key
@@ -115,18 +116,23 @@ def view_offers(state: State, page: Page | None = None) -> tuple[OfferView, ...]
 
 
 def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
-    """Return the roles that a framework is in, that hold something, or that have a weight."""
+    """Return the roles that a framework is in, that hold something, or that have a weight.
+
+    Those above them in the tree stand before them; each has what all below it hold.
+    """
     frameworks: dict[str, int] = {}
     for framework in state.frameworks.values():
         for role in () if framework.is_removed else framework.roles:
             frameworks[role] = frameworks.get(role, 0) + 1
-    names = sorted({**frameworks, **state.allocated, **state.weights})
+    held = sum_up(state.allocated)
+    named = {**frameworks, **state.allocated, **state.weights}
+    names = sorted({branch for role in named for branch in lineage(role)})
     if page is not None:
         names = page.take(names, str)
     total = Resources(state.capacity)
     views = []
     for role in names:
-        allocated = Resources(dict(state.allocated.get(role, {})))
+        allocated = Resources(held.get(role, {}))
         share, dominant = dominant_share(allocated, total)
         views.append(
             RoleView(
@@ -153,7 +159,7 @@ def totals(state: State) -> Totals:
     agents = dict.fromkeys(("connected", "disconnected", "unreachable"), 0)
     for agent in state.agents.values():
         agents[agent_state(state, agent)] += 1
-    frameworks = dict.fromkeys(("connected", "disconnected", "removed"), 0)
+    frameworks = dict.fromkeys(("connected", "disconnected", "left", "removed"), 0)
     for framework in state.frameworks.values():
         frameworks[framework_state(framework)] += 1
     return Totals(

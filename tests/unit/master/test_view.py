@@ -2,7 +2,7 @@
 
 from master.core import view
 from master.core.agents import RegisterAgent
-from master.core.frameworks import SubscribeFramework
+from master.core.frameworks import LeaveFramework, SubscribeFramework
 from master.core.offers import AcceptOffers
 from master.core.roles import SetWeight
 from master.core.settings import SECOND_NS
@@ -94,6 +94,15 @@ def test_totals_count_what_is_and_what_was() -> None:
     assert totals.tasks == {"RUNNING": 1}
     assert totals.tasks_ended == {"FINISHED": 1}
     assert totals.agents["connected"] == totals.frameworks["connected"] == 1
+    leader.submit(LeaveFramework(F1))
+    assert view.totals(leader.state).frameworks["left"] == 1
+
+
+def test_parents_have_what_all_below_them_have() -> None:
+    leader = leader_with_tasks()
+    leader.submit(SetWeight("eng/search/ads", 3000))
+    roles = [(role.role, role.weight_milli) for role in view.view_roles(leader.state)]
+    assert roles[:3] == [("eng", 1000), ("eng/search", 1000), ("eng/search/ads", 3000)]
 
 
 def test_views_do_not_change_with_the_state() -> None:
