@@ -18,6 +18,7 @@ from master.core.events import (
     KillRequested,
     LeadershipTaken,
     LogRestored,
+    QuotaSet,
     RolesRevived,
     RolesSuppressed,
     TaskLaunched,
@@ -30,9 +31,11 @@ from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
     read_label,
+    read_quantity,
     read_task_description,
     write_attribute,
     write_label,
+    write_quantity,
     write_task_description,
 )
 from protocol.messages.values import TaskReason, TaskState, TaskStatus
@@ -499,6 +502,31 @@ def write_weight_set(message: WeightSet, builder: Any) -> None:
         put(_WEIGHT_SET__WEIGHT_MILLI, message.weight_milli)
 
 
+_QUOTA_SET = _EVENTS.QuotaSet.schema.fields
+_QUOTA_SET__ROLE = _QUOTA_SET["role"]
+_QUOTA_SET__GUARANTEE = _QUOTA_SET["guarantee"]
+_QUOTA_SET__LIMIT = _QUOTA_SET["limit"]
+
+
+def read_quota_set(reader: Any) -> QuotaSet:
+    get = reader._get_by_field
+    return QuotaSet(
+        get(_QUOTA_SET__ROLE),
+        schema.read_structs(get(_QUOTA_SET__GUARANTEE), read_quantity, 2),
+        schema.read_structs(get(_QUOTA_SET__LIMIT), read_quantity, 2),
+    )
+
+
+def write_quota_set(message: QuotaSet, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_QUOTA_SET__ROLE, message.role)
+    if message.guarantee:
+        schema.write_structs(builder, _QUOTA_SET__GUARANTEE, message.guarantee, write_quantity)
+    if message.limit:
+        schema.write_structs(builder, _QUOTA_SET__LIMIT, message.limit, write_quantity)
+
+
 _AGENT_REMOVED = _EVENTS.AgentRemoved.schema.fields
 _AGENT_REMOVED__AGENT_ID = _AGENT_REMOVED["agentId"]
 
@@ -580,6 +608,7 @@ _EVENT__JOURNAL_CLAIMED = _EVENT["journalClaimed"]
 _EVENT__RECORDS_APPENDED = _EVENT["recordsAppended"]
 _EVENT__JOURNAL_TRUNCATED = _EVENT["journalTruncated"]
 _EVENT__FRAMEWORK_LEFT = _EVENT["frameworkLeft"]
+_EVENT__QUOTA_SET = _EVENT["quotaSet"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -607,6 +636,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "recordsAppended": (_EVENT__RECORDS_APPENDED, read_records_appended, 4),
     "journalTruncated": (_EVENT__JOURNAL_TRUNCATED, read_journal_truncated, 3),
     "frameworkLeft": (_EVENT__FRAMEWORK_LEFT, read_framework_left, 1),
+    "quotaSet": (_EVENT__QUOTA_SET, read_quota_set, 3),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -634,6 +664,7 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     RecordsAppended: (_EVENT__RECORDS_APPENDED, write_records_appended),
     JournalTruncated: (_EVENT__JOURNAL_TRUNCATED, write_journal_truncated),
     FrameworkLeft: (_EVENT__FRAMEWORK_LEFT, write_framework_left),
+    QuotaSet: (_EVENT__QUOTA_SET, write_quota_set),
 }
 
 

@@ -23,6 +23,7 @@ struct TaskUpdated { status @0 :V.TaskStatus; isFromAgent @1 :Bool; }
 struct UpdateAcknowledged { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; sequence @3 :UInt64; }
 struct KillRequested { frameworkId @0 :Text; taskId @1 :Text; graceNs @2 :Int64; reason @3 :V.TaskReason; }
 struct WeightSet { role @0 :Text; weightMilli @1 :Int64; }
+struct QuotaSet { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); }   # nothing of both: none
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
 struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
 struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
@@ -40,6 +41,6 @@ struct Event { union {
   leaseAcquired @19 :S.LeaseAcquired; leaseEnded @20 :S.LeaseEnded;
   clusterFounded @21 :ClusterFounded;
   journalClaimed @22 :S.JournalClaimed; recordsAppended @23 :S.RecordsAppended; journalTruncated @24 :S.JournalTruncated;
-  frameworkLeft @25 :FrameworkLeft;
+  frameworkLeft @25 :FrameworkLeft; quotaSet @26 :QuotaSet;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -7,6 +7,7 @@ from master.answers import Outcome, Submit, reason_of
 from master.core import view
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
+from master.core.quotas import SetQuota
 from master.core.roles import SetWeight
 from master.core.state import State
 from master.core.tasks import KillByOperator
@@ -29,6 +30,7 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListMasters,
     ListOffers,
+    ListQuotas,
     ListRoles,
     ListTasks,
     Masters,
@@ -36,6 +38,7 @@ from protocol.messages.operator import (
     OfferList,
     OperatorMessage,
     PromoteMaster,
+    Quotas,
     ReadEntries,
     ReadSnapshot,
     RemoveFramework,
@@ -44,14 +47,17 @@ from protocol.messages.operator import (
     Tasks,
     TransferLeadership,
 )
+from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
+from protocol.quantities import amounts_of
 from rlog.raft_changes import ChangeRefused
 from rlog.roster import Outcome as ChangeOutcome
 
 PAGE_ITEMS_MAX = 1000
 
-List: TypeAlias = ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles
-Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles
+List: TypeAlias = ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas
+Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas
+Change: TypeAlias = KillTaskByOperator | RemoveFramework | SetWeightCall | SetQuotaCall
 MemberChange: TypeAlias = AddMaster | PromoteMaster | RemoveMaster | TransferLeadership
 
 VERBS = {  # of `rlog.roster.Roster`
@@ -117,11 +123,11 @@ class OperatorReceiver:
         match request:
             case ListMasters():
                 _send(peer, Masters(request.call, self._list_masters()))
-            case ListAgents() | ListFrameworks() | ListTasks() | ListOffers() | ListRoles():
+            case _ if isinstance(request, List):
                 self._answer_list(peer, request)
             case ReadSnapshot() | ReadEntries():
                 _send(peer, self._copier.answer(request))
-            case KillTaskByOperator() | RemoveFramework() | SetWeightCall():
+            case _ if isinstance(request, Change):
                 self._change(peer, request)
             case AddMaster() | PromoteMaster() | RemoveMaster() | TransferLeadership():
                 self._change_masters(peer, request)
@@ -137,9 +143,7 @@ class OperatorReceiver:
 
         self._query(lambda state: list_views(state, request), answer)
 
-    def _change(
-        self, peer: Link, request: KillTaskByOperator | RemoveFramework | SetWeightCall
-    ) -> None:
+    def _change(self, peer: Link, request: Change) -> None:
         def answer(outcome: Outcome) -> None:
             if isinstance(outcome, (Refused, Fault)):
                 _send(peer, _failed(request.call, outcome))
@@ -175,6 +179,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view.view_offers(state, page)
         case ListRoles():
             return view.view_roles(state, page)
+        case ListQuotas():
+            return view.view_quotas(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -191,6 +197,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return OfferList(request.call, items, is_more)
         case ListRoles():
             return Roles(request.call, items, is_more)
+        case ListQuotas():
+            return Quotas(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:
@@ -204,9 +212,7 @@ def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:
         items_max //= 2
 
 
-def _command_of(
-    request: KillTaskByOperator | RemoveFramework | SetWeightCall, peer: Link
-) -> Command:
+def _command_of(request: Change, peer: Link) -> Command:
     match request:
         case KillTaskByOperator():
             framework, task = FrameworkId(request.framework_id), TaskId(request.task_id)
@@ -216,6 +222,9 @@ def _command_of(
             return TeardownFramework(FrameworkId(request.framework_id), by=by)
         case SetWeightCall():
             return SetWeight(request.role, request.weight_milli)
+        case SetQuotaCall():
+            guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
+            return SetQuota(request.role, guarantee, limit, request.force)
 
 
 def _answer_to(call: int, outcome: ChangeOutcome) -> Done | Failed:

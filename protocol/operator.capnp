@@ -9,8 +9,10 @@ struct ListFrameworks { call @0 :UInt64; all @1 :Bool; after @2 :Text; }
 struct ListTasks { call @0 :UInt64; all @1 :Bool; frameworkId @2 :Text; task @3 :Text; after @4 :Text; }  # task: id or framework/id; all: ended ones too
 struct ListOffers { call @0 :UInt64; after @1 :Text; }
 struct ListRoles { call @0 :UInt64; after @1 :Text; }
+struct ListQuotas { call @0 :UInt64; after @1 :Text; }
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
+struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
 # Changes of who leads and who belongs are answered when they are committed.
 struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
@@ -42,6 +44,7 @@ struct TaskView {
   agentAddress @3 :Text; agentHostname @4 :Text; launchedNs @5 :Int64; frameworkName @6 :Text;
 }
 struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; }
+struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
 struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text; }
 
 struct Masters { call @0 :UInt64; masters @1 :List(MasterView); }
@@ -50,6 +53,7 @@ struct Frameworks { call @0 :UInt64; frameworks @1 :List(FrameworkView); isMore 
 struct Tasks { call @0 :UInt64; tasks @1 :List(TaskView); isMore @2 :Bool; }
 struct OfferList { call @0 :UInt64; offers @1 :List(OfferView); isMore @2 :Bool; }
 struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
+struct Quotas { call @0 :UInt64; quotas @1 :List(QuotaView); isMore @2 :Bool; }
 struct Done { call @0 :UInt64; text @1 :Text; }
 struct FileChunk { call @0 :UInt64; content @1 :Data; sizeBytes @2 :UInt64; isFinal @3 :Bool; }   # isFinal: the task has ended
 struct SnapshotPart {
@@ -70,4 +74,5 @@ struct OperatorMessage { union {
   roles @16 :Roles; done @17 :Done; fileChunk @18 :FileChunk; failed @19 :Failed;
   readSnapshot @20 :ReadSnapshot; readEntries @21 :ReadEntries; snapshotPart @22 :SnapshotPart; entriesPart @23 :EntriesPart;
   addMaster @24 :AddMaster; promoteMaster @25 :PromoteMaster; removeMaster @26 :RemoveMaster; transferLeadership @27 :TransferLeadership;
+  setQuota @28 :SetQuota; listQuotas @29 :ListQuotas; quotas @30 :Quotas;
 } }

@@ -55,3 +55,14 @@ def remove_ranges(spans: Ranges, taken: Ranges) -> Ranges:
         if begin <= last:
             rest.append((begin, last))
     return tuple(rest)
+
+
+def first_of_ranges(spans: Ranges, count: int) -> Ranges:
+    """Return the lowest numbers, at most so many."""
+    kept: list[tuple[int, int]] = []
+    for first, last in spans:
+        if count <= 0:
+            break
+        kept.append((first, min(last, first + count - 1)))
+        count -= last - first + 1
+    return tuple(kept)

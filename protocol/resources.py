@@ -6,12 +6,19 @@ so it is exact for the parts of one agent and a view for the parts of several.
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
-from protocol.ranges import Ranges, arrange_ranges, has_ranges, merge_ranges, remove_ranges
+from protocol.ranges import (
+    Ranges,
+    arrange_ranges,
+    first_of_ranges,
+    has_ranges,
+    merge_ranges,
+    remove_ranges,
+)
 
 AMOUNT_MAX = 2**53  # exact in every language's numbers
 ENTRIES_MAX = 64  # names in one value
@@ -86,6 +93,28 @@ class Resources:
             if not has_ranges(self.ranges.get(name, ()), spans):
                 return False
         return all(set(items) <= set(self.sets.get(name, ())) for name, items in other.sets.items())
+
+    @property
+    def quantities(self) -> dict[str, int]:
+        """How much there is by name: scalars, and thousandths of what ranges and sets hold."""
+        if not self.ranges and not self.sets:
+            return self.scalars
+        counts = {name: 1000 * len(items) for name, items in self.sets.items()}
+        for name, spans in self.ranges.items():
+            counts[name] = 1000 * sum(last - first + 1 for first, last in spans)
+        return self.scalars | counts
+
+    def capped(self, caps: Mapping[str, int]) -> "Resources":
+        """Return at most so much of each name in `caps`: the first of ranges and sets."""
+        scalars, ranges, sets = dict(self.scalars), dict(self.ranges), dict(self.sets)
+        for name, cap in caps.items():
+            if name in scalars:
+                _keep(scalars, name, max(0, min(scalars[name], cap)))
+            elif name in ranges:
+                _keep(ranges, name, first_of_ranges(ranges[name], max(0, cap) // 1000))
+            elif name in sets:
+                _keep(sets, name, sets[name][: max(0, cap) // 1000])
+        return Resources(scalars, ranges, sets)
 
     @property
     def is_empty(self) -> bool:

@@ -7,6 +7,7 @@ struct Ranges { name @0 :Text; ranges @1 :List(Range); }
 struct Items { name @0 :Text; items @1 :List(Text); }
 struct Resources { scalars @0 :List(Scalar); ranges @1 :List(Ranges); sets @2 :List(Items); }
 
+struct Quantity { name @0 :Text; amount @1 :Int64; }         # thousandths, or bytes; of ranges and sets how many
 struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
 struct Label { name @0 :Text; value @1 :Text; }             # of a task or framework, opaque to us
 struct Variable { name @0 :Text; value @1 :Text; }          # of a task's environment

@@ -134,19 +134,20 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
     )
     if known is not None:
         if not known.is_unreachable:
-            credit(state.capacity, known.total.scalars)
+            credit(state.capacity, known.total.quantities)
         agent.registered_ns = known.registered_ns
         agent.allocated, agent.tasks = known.allocated, known.tasks
         assert agent.total.contains(agent.allocated)
     state.agents[agent_id] = agent
-    charge(state.capacity, agent.total.scalars)
+    charge(state.capacity, agent.total.quantities)
+    state.counted |= dict.fromkeys((*agent.total.ranges, *agent.total.sets))
 
 
 def apply_agent_unreachable(state: State, event: AgentUnreachable) -> None:
     agent = state.agents[AgentId(event.agent_id)]
     assert not agent.is_unreachable
     agent.is_unreachable, agent.unreachable_ns = True, state.now_ns
-    credit(state.capacity, agent.total.scalars)
+    credit(state.capacity, agent.total.quantities)
 
 
 def apply_agent_removed(state: State, event: AgentRemoved) -> None:

@@ -1,6 +1,7 @@
 """Allocation: the pass that turns free resources into offers."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -11,7 +12,7 @@ from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.records import Offer
 from master.core.soft import OfferMade, PassDone
-from master.core.state import State, charge, free_of
+from master.core.state import State, charge, free_of, held_by_role, shared_capacity
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
 from protocol.resources import Resources
@@ -19,29 +20,43 @@ from protocol.resources import Resources
 
 def draft_pass(draft: Draft, state: State) -> None:
     """Offer what the touched agents have free; what is too much is left to the next pass."""
-    agent_ids = tuple(islice(state.soft.touched, draft.settings.pass_agents_max))
+    waiting = {**state.soft.touched, **state.soft.withheld}
+    agent_ids = tuple(islice(waiting, draft.settings.pass_agents_max))
+    grants: tuple[Grant, ...] = ()
+    withheld: tuple[str, ...] = ()
     supplies = _supplies(draft, state, agent_ids)
     if supplies:
-        refusals = state.soft.refusals
-
-        def is_refused(framework_id: str, role: str, supply: Supply) -> bool:
-            of_framework = refusals.get(FrameworkId(framework_id))
-            if of_framework is None:
-                return False
-            refusal = of_framework.get((role, AgentId(supply.agent_id)))
-            return (
-                refusal is not None
-                and refusal.until_ns > draft.now_ns
-                and refusal.resources.contains(supply.resources)
-            )
-
         taking_part = standings(state, draft.settings.fairness_excludes)
-        grants = allocate(taking_part, supplies, is_refused, _order(draft, state))
+        allotment = allocate(taking_part, supplies, _Wishes(draft, state), _order(draft, state))
+        grants, withheld = allotment.grants, allotment.withheld
         for number, grant in enumerate(grants, start=1):
             _draft_offer(draft, state, grant, state.soft.offers_made + number)
-    draft.soft.append(PassDone(agent_ids))
-    if len(agent_ids) < len(state.soft.touched):
+    draft.soft.append(PassDone(agent_ids, tuple(map(AgentId, withheld))))
+    is_touched_left = len(agent_ids) < len(state.soft.touched)
+    if is_touched_left or (grants and len(agent_ids) < len(waiting)):
         draft.alarm(AlarmKind.ALLOCATION, (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What frameworks have refused for now, and what is too little for anybody."""
+
+    draft: Draft
+    state: State
+
+    def is_refused(self, framework_id: str, role: str, supply: Supply) -> bool:
+        of_framework = self.state.soft.refusals.get(FrameworkId(framework_id))
+        if of_framework is None:
+            return False
+        refusal = of_framework.get((role, AgentId(supply.agent_id)))
+        return (
+            refusal is not None
+            and refusal.until_ns > self.draft.now_ns
+            and refusal.resources.contains(supply.resources)
+        )
+
+    def is_worth_offering(self, resources: Resources) -> bool:
+        return _is_worth_offering(self.draft, resources)
 
 
 def _order(draft: Draft, state: State) -> MakeOrder | None:
@@ -53,10 +68,6 @@ def _order(draft: Draft, state: State) -> MakeOrder | None:
 
 def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings:
     """Return what everybody has and who wants more; what is excluded counts for nothing."""
-    held = {role: dict(amounts) for role, amounts in state.allocated.items()}
-    for by_role in state.soft.offered.values():
-        for role, amounts in by_role.items():
-            charge(held.setdefault(role, {}), amounts)
     claimants: list[Claimant] = []
     for framework_id in state.soft.framework_links:
         framework = state.frameworks[framework_id]
@@ -67,9 +78,11 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
                 charge(amounts, offered.get(role, {}))
                 claimants.append(Claimant(framework_id, role, amounts))
     return Standings(
-        total={name: whole for name, whole in state.capacity.items() if name not in excludes},
-        held=held,
+        total={name: all_ for name, all_ in shared_capacity(state).items() if name not in excludes},
+        held=held_by_role(state),
         weights_milli=state.weights,
+        quotas=state.quotas,
+        capacity=state.capacity,
         claimants=tuple(claimants),
     )
 

@@ -4,7 +4,14 @@
 from dataclasses import field
 from typing import TypeAlias
 
-from protocol.messages.values import Attribute, Label, TaskDescription, TaskReason, TaskStatus
+from protocol.messages.values import (
+    Attribute,
+    Label,
+    Quantity,
+    TaskDescription,
+    TaskReason,
+    TaskStatus,
+)
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
 from rlog.spaces.messages import (
@@ -122,6 +129,13 @@ class WeightSet:
 
 
 @record
+class QuotaSet:
+    role: str = ""
+    guarantee: tuple[Quantity, ...] = ()
+    limit: tuple[Quantity, ...] = ()
+
+
+@record
 class AgentRemoved:
     agent_id: str = ""
 
@@ -163,6 +177,7 @@ Event: TypeAlias = (
     | RecordsAppended
     | JournalTruncated
     | FrameworkLeft
+    | QuotaSet
 )
 
 

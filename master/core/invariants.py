@@ -65,7 +65,7 @@ def _check_framework(state: State, framework: Framework) -> None:
         assert task.launch == launch
         assert task_id not in framework.history
         if not task.is_ended:
-            charge(amounts.setdefault(task.role, {}), task.resources.scalars)
+            charge(amounts.setdefault(task.role, {}), task.resources.quantities)
     assert framework.allocated == amounts, framework.id
     history_max = REMOVED_HISTORY_MAX if framework.is_removed else HISTORY_MAX
     assert len(framework.history) <= history_max
@@ -103,7 +103,7 @@ def _check_accounts(state: State) -> None:
     capacity: dict[str, int] = {}
     for agent in state.agents.values():
         if not agent.is_unreachable:
-            charge(capacity, agent.total.scalars)
+            charge(capacity, agent.total.quantities)
     assert state.capacity == capacity
     assert all(weight != WEIGHT_DEFAULT_MILLI > 0 for weight in state.weights.values())
 
@@ -133,7 +133,7 @@ def _check_offers(state: State) -> None:
         assert offer.id in soft.offers_by_framework[offer.framework_id]
         assert (AlarmKind.OFFER_OLD, (offer.id,)) in soft.alarms.wanted
         by_role = offered.setdefault(offer.framework_id, {})
-        charge(by_role.setdefault(offer.role, {}), offer.resources.scalars)
+        charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
     assert soft.offered == offered
     for index in (soft.offers_by_agent, soft.offers_by_framework):
         assert sum(map(len, index.values())) == len(soft.offers)

@@ -10,6 +10,7 @@ from master.core import (
     keeping,
     leadership,
     offers,
+    quotas,
     roles,
     soft,
     tasks,
@@ -29,6 +30,7 @@ from master.core.frameworks import (
 from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.quotas import SetQuota
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import Settings
 from master.core.snapshot import dump, load
@@ -53,6 +55,7 @@ Command: TypeAlias = (
     | ReviveOffers
     | SuppressOffers
     | SetWeight
+    | SetQuota
     | KillTasks
     | KillByOperator
     | ReconcileTasks
@@ -75,6 +78,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     ReviveOffers: roles.decide_revive,
     SuppressOffers: roles.decide_suppress,
     SetWeight: roles.decide_weight,
+    SetQuota: quotas.decide_quota,
     KillTasks: tasks.decide_kill,
     KillByOperator: tasks.decide_kill_by_operator,
     ReconcileTasks: tasks.decide_reconcile,
@@ -102,6 +106,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.RolesSuppressed: roles.apply_roles_suppressed,
     of.RolesRevived: roles.apply_roles_revived,
     of.WeightSet: roles.apply_weight_set,
+    of.QuotaSet: quotas.apply_quota_set,
     of.AgentAdmitted: agents.apply_agent_admitted,
     of.AgentUnreachable: agents.apply_agent_unreachable,
     of.AgentRemoved: agents.apply_agent_removed,

@@ -32,3 +32,6 @@ class Reason(IntEnum):
     RESOURCES_IN_USE = 24
     REPLACED = 25  # said to the older of two schedulers with one framework id
     TORN_DOWN = 26  # said to a scheduler whose framework was ended by an operator
+    QUOTA_BROKEN = 27  # it contradicts itself, or the quotas above or below
+    QUOTA_OVERCOMMITS = 28
+    QUOTA_EXCEEDED = 29

@@ -104,9 +104,10 @@ class AllTouched:
 
 @dataclass(frozen=True, slots=True)
 class PassDone:
-    """The allocator has looked at these agents."""
+    """The allocator has looked at these agents, and kept something of some back for quotas."""
 
     agent_ids: tuple[AgentId, ...]
+    withheld: tuple[AgentId, ...] = ()
 
 
 SoftEvent: TypeAlias = (
@@ -140,7 +141,7 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     soft.offers_by_agent.setdefault(offer.agent_id, {})[offer.id] = None
     soft.offers_by_framework.setdefault(offer.framework_id, {})[offer.id] = None
     by_role = soft.offered.setdefault(offer.framework_id, {})
-    charge(by_role.setdefault(offer.role, {}), offer.resources.scalars)
+    charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
 
 
 def apply_offer_closed(state: State, event: OfferClosed) -> None:
@@ -149,7 +150,7 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     _drop(soft.offers_by_agent, offer.agent_id, offer.id)
     _drop(soft.offers_by_framework, offer.framework_id, offer.id)
     by_role = soft.offered[offer.framework_id]
-    credit(by_role[offer.role], offer.resources.scalars)
+    credit(by_role[offer.role], offer.resources.quantities)
     if not by_role[offer.role]:
         _drop(soft.offered, offer.framework_id, offer.role)
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
@@ -216,8 +217,11 @@ def apply_all_touched(state: State, event: AllTouched) -> None:
 
 
 def apply_pass_done(state: State, event: PassDone) -> None:
+    soft = state.soft
     for agent_id in event.agent_ids:
-        del state.soft.touched[agent_id]
+        soft.touched.pop(agent_id, None)
+        soft.withheld.pop(agent_id, None)
+    soft.withheld |= dict.fromkeys(event.withheld)
 
 
 def drop_soft(state: State) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from master.allocator.rations import Quota
 from master.core.alarms import Alarms
 from master.core.reasons import Reason
 from master.core.records import Agent, Framework, Offer, Refusal, Task
@@ -27,6 +28,7 @@ class Soft:
     agent_links: dict[AgentId, int] = field(default_factory=dict)
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
+    withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
     alarms: Alarms = field(default_factory=Alarms)
 
 
@@ -47,8 +49,10 @@ class State:
     agents: dict[AgentId, Agent] = field(default_factory=dict)
     tasks: dict[TaskKey, Task] = field(default_factory=dict)  # not ended, or not acknowledged
     weights: dict[str, int] = field(default_factory=dict)  # role → thousandths, where not 1
-    allocated: dict[str, dict[str, int]] = field(default_factory=dict)  # role → scalar amounts
-    capacity: dict[str, int] = field(default_factory=dict)  # scalars of all reachable agents
+    quotas: dict[str, Quota] = field(default_factory=dict)
+    allocated: dict[str, dict[str, int]] = field(default_factory=dict)  # role → quantities
+    capacity: dict[str, int] = field(default_factory=dict)  # quantities of all reachable agents
+    counted: dict[str, None] = field(default_factory=dict)  # names of ranges and sets ever seen
     task_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks not ended
     ended_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks ever ended
     spaces: Spaces = field(default_factory=Spaces)
@@ -69,6 +73,20 @@ def find_framework(state: State, framework_id: str) -> Framework | Refused:
 def weight_of(state: State, role: str) -> int:
     """Return the role's fair-share factor in thousandths."""
     return state.weights.get(role, WEIGHT_DEFAULT_MILLI)
+
+
+def held_by_role(state: State) -> dict[str, dict[str, int]]:
+    """Return what the tasks of each role use and its frameworks are offered."""
+    held = {role: dict(amounts) for role, amounts in state.allocated.items()}
+    for by_role in state.soft.offered.values():
+        for role, amounts in by_role.items():
+            charge(held.setdefault(role, {}), amounts)
+    return held
+
+
+def shared_capacity(state: State) -> dict[str, int]:
+    """Return what shares are shares of: all amounts, but not the numbers of ports and the like."""
+    return {name: whole for name, whole in state.capacity.items() if name not in state.counted}
 
 
 def offered_of(state: State, agent_id: AgentId) -> Resources:

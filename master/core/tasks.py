@@ -210,8 +210,8 @@ def apply_task_launched(state: State, event: TaskLaunched) -> None:
     framework.live += 1
     framework.description_bytes += weigh_description(description)
     agent.allocated = agent.allocated + task.resources
-    charge(framework.allocated.setdefault(task.role, {}), task.resources.scalars)
-    charge(state.allocated.setdefault(task.role, {}), task.resources.scalars)
+    charge(framework.allocated.setdefault(task.role, {}), task.resources.quantities)
+    charge(state.allocated.setdefault(task.role, {}), task.resources.quantities)
     count(state.task_counts, task)
 
 

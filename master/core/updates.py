@@ -184,6 +184,6 @@ def _end(state: State, framework: Framework, task: Task) -> None:
 
 
 def _credit_role(accounts: dict[str, dict[str, int]], task: Task) -> None:
-    credit(accounts[task.role], task.resources.scalars)
+    credit(accounts[task.role], task.resources.quantities)
     if not accounts[task.role]:
         del accounts[task.role]

@@ -8,9 +8,18 @@ from typing import TypeVar
 
 from master.allocator.tree import lineage, sum_up
 from master.core.records import Agent, Framework, Offer, Task
-from master.core.state import State, charge, offered_of, weight_of
+from master.core.state import State, charge, held_by_role, offered_of, shared_capacity, weight_of
 from protocol.ids import AgentId, FrameworkId, task_key
-from protocol.messages.operator import AgentView, FrameworkView, OfferView, RoleView, TaskView
+from protocol.messages.operator import (
+    AgentView,
+    FrameworkView,
+    OfferView,
+    QuotaView,
+    RoleView,
+    TaskView,
+)
+from protocol.messages.values import Quantity
+from protocol.quantities import listed_quantities
 from protocol.resources import Resources, dominant_share
 
 Amounts = dict[str, int]
@@ -129,7 +138,7 @@ def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
     names = sorted({branch for role in named for branch in lineage(role)})
     if page is not None:
         names = page.take(names, str)
-    total = Resources(state.capacity)
+    total = Resources(shared_capacity(state))
     views = []
     for role in names:
         allocated = Resources(held.get(role, {}))
@@ -142,6 +151,31 @@ def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
                 allocated=allocated,
                 dominant_share_millionths=share,
                 dominant_resource=dominant,
+            )
+        )
+    return tuple(views)
+
+
+def view_quotas(state: State, page: Page | None = None) -> tuple[QuotaView, ...]:
+    """Return the quotas with what is used and offered of what they speak of."""
+    names = sorted(state.quotas)
+    if page is not None:
+        names = page.take(names, str)
+    used, held = sum_up(state.allocated), sum_up(held_by_role(state))
+    views = []
+    for role in names:
+        quota = state.quotas[role]
+        mine, all_ = used.get(role, {}), held.get(role, {})
+        bounded = sorted({**quota.guarantee, **quota.limit})
+        views.append(
+            QuotaView(
+                role=role,
+                guarantee=listed_quantities(quota.guarantee),
+                limit=listed_quantities(quota.limit),
+                used=tuple(Quantity(name, mine.get(name, 0)) for name in bounded),
+                offered=tuple(
+                    Quantity(name, all_.get(name, 0) - mine.get(name, 0)) for name in bounded
+                ),
             )
         )
     return tuple(views)

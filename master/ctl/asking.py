@@ -26,12 +26,14 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListMasters,
     ListOffers,
+    ListQuotas,
     ListRoles,
     ListTasks,
     Masters,
     MasterView,
     OfferList,
     OperatorMessage,
+    Quotas,
     Roles,
     Tasks,
 )
@@ -46,7 +48,7 @@ REMEDIES = {
 
 T = TypeVar("T")
 A = TypeVar("A")
-List = ListAgents | ListFrameworks | ListOffers | ListRoles | ListTasks
+List = ListAgents | ListFrameworks | ListOffers | ListQuotas | ListRoles | ListTasks
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
 # page is named to get the next.
@@ -54,6 +56,7 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
     ListAgents: (Agents, "agents", lambda view: view.agent_id),
     ListFrameworks: (Frameworks, "frameworks", lambda view: view.framework_id),
     ListOffers: (OfferList, "offers", lambda view: view.offer_id),
+    ListQuotas: (Quotas, "quotas", lambda view: view.role),
     ListRoles: (Roles, "roles", lambda view: view.role),
     ListTasks: (Tasks, "tasks", lambda view: f"{view.status.launch:020}"),
 }

@@ -18,10 +18,12 @@ from protocol.messages.operator import (
     ListAgents,
     ListFrameworks,
     ListOffers,
+    ListQuotas,
     ListRoles,
     ListTasks,
     MasterView,
     OfferView,
+    QuotaView,
     RoleView,
     TaskView,
 )
@@ -34,12 +36,14 @@ QUESTIONS: dict[str, tuple[type, Any]] = {
     "frameworks": (FrameworkView, ListFrameworks()),
     "offers": (OfferView, ListOffers()),
     "roles": (RoleView, ListRoles()),
+    "quotas": (QuotaView, ListQuotas()),
 }
 EMPTY = {
     TaskView: "no tasks; start one with: quorate run -- echo hello",
     AgentView: "no agents; start one with: quorate agent",
     FrameworkView: "no frameworks; start one with: quorate run -- echo hello",
     OfferView: "no offers: nothing is free, or no framework wants more",
+    QuotaView: "no quotas; set one with: quorate quota set ROLE --limit cpus:4",
     RoleView: "no roles: no framework has subscribed yet",
 }
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn, TypeGuard
 
 import typer
 
-from master.ctl import masters
+from master.ctl import masters, quota
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
 
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(masters.app, name="masters")
+app.add_typer(quota.app, name="quota")
 app.add_typer(log_group, name="log")
 
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]

@@ -1,13 +1,10 @@
 """`quorate masters`: who leads and who belongs, and how that is changed while they work."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output
-
-if TYPE_CHECKING:
-    from master.ctl.target import Target
+from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
 
 WAIT_S = 600.0  # of a replacement: a new master is sent the whole log
 
@@ -50,7 +47,7 @@ def add_master(
     """
     from master.ctl.members import add_master
 
-    add_master(_target(context, masters, credentials, insecure), address)
+    add_master(target_of(context, masters, credentials, insecure), address)
 
 
 @app.command("promote")
@@ -65,7 +62,7 @@ def promote_master(
     """Make a master that was added and has caught up a voter."""
     from master.ctl.members import promote_master
 
-    promote_master(_target(context, masters, credentials, insecure), address, wait)
+    promote_master(target_of(context, masters, credentials, insecure), address, wait)
 
 
 @app.command("remove")
@@ -79,7 +76,7 @@ def remove_master(
     """Let a master belong no more; a leading one hands leadership over."""
     from master.ctl.members import remove_master
 
-    remove_master(_target(context, masters, credentials, insecure), address)
+    remove_master(target_of(context, masters, credentials, insecure), address)
 
 
 @app.command("replace")
@@ -95,7 +92,7 @@ def replace_master(
     """Add NEW, wait until it has caught up, promote it, then remove OLD."""
     from master.ctl.members import replace_master
 
-    replace_master(_target(context, masters, credentials, insecure), old, new, wait)
+    replace_master(target_of(context, masters, credentials, insecure), old, new, wait)
 
 
 @app.command("transfer")
@@ -109,12 +106,4 @@ def transfer_leadership(
     """Let this voter lead."""
     from master.ctl.members import transfer_leadership
 
-    transfer_leadership(_target(context, masters, credentials, insecure), address)
-
-
-def _target(context: typer.Context, masters: str, credentials: str, insecure: bool) -> "Target":
-    """Return the cluster that was named before or after the verb."""
-    from master.ctl.target import find_target
-
-    before = context.obj or ("", "", False)
-    return find_target(masters or before[0], credentials or before[1], insecure or before[2])
+    transfer_leadership(target_of(context, masters, credentials, insecure), address)

@@ -1,15 +1,17 @@
 """Views as plain objects for `-o json`: stable snake_case keys, integers with their unit's name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from protocol.messages.operator import (
     AgentView,
     FrameworkView,
     MasterView,
     OfferView,
+    QuotaView,
     RoleView,
     TaskView,
 )
+from protocol.messages.values import Quantity
 from protocol.resources import Resources
 
 BYTES = ("mem", "disk")
@@ -126,6 +128,15 @@ def plain_role(view: RoleView) -> Plain:
     }
 
 
+def plain_quota(view: QuotaView) -> Plain:
+    parts = ("guarantee", "limit", "used", "offered")
+    return {"role": view.role} | {part: _plain_quantities(getattr(view, part)) for part in parts}
+
+
+def _plain_quantities(quantities: Iterable[Quantity]) -> Plain:
+    return plain_resources(Resources({each.name: each.amount for each in quantities}))
+
+
 def is_exited(view: TaskView) -> bool:
     """Whether the task ran and its first process ended, so that an exit status is known."""
     return view.status.reason.name == "COMMAND_EXITED" or view.status.signal != 0
@@ -138,4 +149,5 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     TaskView: plain_task,
     OfferView: plain_offer,
     RoleView: plain_role,
+    QuotaView: plain_quota,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from master.core.snapshot import digest
 from master.core.state import State
-from master.core.view import view_agents, view_frameworks, view_roles, view_tasks
+from master.core.view import view_agents, view_frameworks, view_quotas, view_roles, view_tasks
 from master.ctl.lists import open_console
 from master.ctl.objects import PLAIN
 from master.ctl.plain import SECOND_NS, format_time
@@ -18,7 +18,7 @@ from master.ctl.tables import show
 from master.ctl.target import CommandError, MisuseError
 from master.registrar import Registrar
 from protocol.errors import CorruptLog
-from protocol.messages.operator import AgentView, FrameworkView, RoleView, TaskView
+from protocol.messages.operator import AgentView, FrameworkView, QuotaView, RoleView, TaskView
 from rlog.archive import Archive, Outline, open_archive
 from rlog.log import Committed
 
@@ -133,6 +133,7 @@ def _show_state(state: State, index: int, form: str) -> None:
         AgentView: view_agents(state),
         TaskView: view_tasks(state, is_all=True),
         RoleView: view_roles(state),
+        QuotaView: view_quotas(state),
     }
     if form == "json":
         found: dict[str, Any] = {"index": index, "stamp_ns": state.now_ns, "digest": digest(state)}

@@ -15,10 +15,11 @@ from protocol.messages.operator import (
     FrameworkView,
     MasterView,
     OfferView,
+    QuotaView,
     RoleView,
     TaskView,
 )
-from protocol.messages.values import TaskReason
+from protocol.messages.values import Quantity, TaskReason
 from protocol.resources import Resources, format_amount
 from protocol.states import TERMINAL
 
@@ -99,6 +100,12 @@ def amount(resources: Resources, name: str) -> str:
         if found >= 1 << power:
             return f"{found / (1 << power):.1f}{unit}"
     return exact
+
+
+def quantities(listed: Sequence[Quantity]) -> str:
+    """Return amounts one below the other."""
+    parts = (f"{each.name}:{format_amount(each.name, each.amount)}" for each in listed)
+    return "\n".join(parts) or "-"
 
 
 def used(part: Resources, total: Resources, name: str) -> str:
@@ -187,6 +194,12 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("CPUS", lambda v, _: amount(v.allocated, "cpus"), is_number=True),
         Column("MEM", lambda v, _: amount(v.allocated, "mem"), is_number=True),
     ),
+    QuotaView: (
+        Column("ROLE", lambda v, _: v.role, shrinks=True),
+        Column("GUARANTEE", lambda v, _: quantities(v.guarantee)),
+        Column("LIMIT", lambda v, _: quantities(v.limit)),
+        Column("USED", lambda v, _: quantities(v.used)),
+    ),
     MasterView: (
         Column("MASTER", lambda v, _: v.address, shrinks=True),
         Column("ROLE", lambda v, _: role_of(v)),
@@ -225,7 +238,10 @@ def tabulate(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
             width=column_width,
         )
     for row in rows:
-        cells = [shorten(cell, size) for cell, size in zip(row, widths, strict=True)]
+        cells = [
+            "\n".join(shorten(line, size) for line in cell.splitlines())
+            for cell, size in zip(row, widths, strict=True)
+        ]
         table.add_row(*[Text(cell, STYLES.get(cell, "")) for cell in cells])
     return table
 
@@ -233,7 +249,7 @@ def tabulate(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
 def _fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return column widths, taking what is too much from the widest column that may shrink."""
     widths = [
-        max(len(column.title), *(len(row[place]) for row in rows), 0)
+        max(len(column.title), *(len(line) for row in rows for line in row[place].splitlines()), 0)
         for place, column in enumerate(columns)
     ]
     while sum(widths) + GAP * (len(columns) - 1) > width:

@@ -8,9 +8,11 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_quantity,
     read_task_description,
     read_task_status,
     write_attribute,
+    write_quantity,
     write_task_description,
     write_task_status,
 )
@@ -29,6 +31,7 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListMasters,
     ListOffers,
+    ListQuotas,
     ListRoles,
     ListTasks,
     LogEntry,
@@ -38,6 +41,8 @@ from protocol.messages.operator import (
     OfferView,
     OperatorMessage,
     PromoteMaster,
+    Quotas,
+    QuotaView,
     ReadEntries,
     ReadFile,
     ReadSnapshot,
@@ -45,6 +50,7 @@ from protocol.messages.operator import (
     RemoveMaster,
     Roles,
     RoleView,
+    SetQuota,
     SetWeight,
     SnapshotPart,
     Tasks,
@@ -192,6 +198,27 @@ def write_list_roles(message: ListRoles, builder: Any) -> None:
         put(_LIST_ROLES__AFTER, message.after)
 
 
+_LIST_QUOTAS = _OPERATOR.ListQuotas.schema.fields
+_LIST_QUOTAS__CALL = _LIST_QUOTAS["call"]
+_LIST_QUOTAS__AFTER = _LIST_QUOTAS["after"]
+
+
+def read_list_quotas(reader: Any) -> ListQuotas:
+    get = reader._get_by_field
+    return ListQuotas(
+        get(_LIST_QUOTAS__CALL),
+        get(_LIST_QUOTAS__AFTER),
+    )
+
+
+def write_list_quotas(message: ListQuotas, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_QUOTAS__CALL, message.call)
+    if message.after:
+        put(_LIST_QUOTAS__AFTER, message.after)
+
+
 _KILL_TASK_BY_OPERATOR = _OPERATOR.KillTaskByOperator.schema.fields
 _KILL_TASK_BY_OPERATOR__CALL = _KILL_TASK_BY_OPERATOR["call"]
 _KILL_TASK_BY_OPERATOR__FRAMEWORK_ID = _KILL_TASK_BY_OPERATOR["frameworkId"]
@@ -240,6 +267,39 @@ def write_remove_framework(message: RemoveFramework, builder: Any) -> None:
         put(_REMOVE_FRAMEWORK__CALL, message.call)
     if message.framework_id:
         put(_REMOVE_FRAMEWORK__FRAMEWORK_ID, message.framework_id)
+
+
+_SET_QUOTA = _OPERATOR.SetQuota.schema.fields
+_SET_QUOTA__CALL = _SET_QUOTA["call"]
+_SET_QUOTA__ROLE = _SET_QUOTA["role"]
+_SET_QUOTA__GUARANTEE = _SET_QUOTA["guarantee"]
+_SET_QUOTA__LIMIT = _SET_QUOTA["limit"]
+_SET_QUOTA__FORCE = _SET_QUOTA["force"]
+
+
+def read_set_quota(reader: Any) -> SetQuota:
+    get = reader._get_by_field
+    return SetQuota(
+        get(_SET_QUOTA__CALL),
+        get(_SET_QUOTA__ROLE),
+        schema.read_structs(get(_SET_QUOTA__GUARANTEE), read_quantity, 2),
+        schema.read_structs(get(_SET_QUOTA__LIMIT), read_quantity, 2),
+        get(_SET_QUOTA__FORCE),
+    )
+
+
+def write_set_quota(message: SetQuota, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SET_QUOTA__CALL, message.call)
+    if message.role:
+        put(_SET_QUOTA__ROLE, message.role)
+    if message.guarantee:
+        schema.write_structs(builder, _SET_QUOTA__GUARANTEE, message.guarantee, write_quantity)
+    if message.limit:
+        schema.write_structs(builder, _SET_QUOTA__LIMIT, message.limit, write_quantity)
+    if message.force:
+        put(_SET_QUOTA__FORCE, message.force)
 
 
 _SET_WEIGHT = _OPERATOR.SetWeight.schema.fields
@@ -717,6 +777,39 @@ def write_offer_view(message: OfferView, builder: Any) -> None:
         put(_OFFER_VIEW__HOSTNAME, message.hostname)
 
 
+_QUOTA_VIEW = _OPERATOR.QuotaView.schema.fields
+_QUOTA_VIEW__ROLE = _QUOTA_VIEW["role"]
+_QUOTA_VIEW__GUARANTEE = _QUOTA_VIEW["guarantee"]
+_QUOTA_VIEW__LIMIT = _QUOTA_VIEW["limit"]
+_QUOTA_VIEW__USED = _QUOTA_VIEW["used"]
+_QUOTA_VIEW__OFFERED = _QUOTA_VIEW["offered"]
+
+
+def read_quota_view(reader: Any) -> QuotaView:
+    get = reader._get_by_field
+    return QuotaView(
+        get(_QUOTA_VIEW__ROLE),
+        schema.read_structs(get(_QUOTA_VIEW__GUARANTEE), read_quantity, 2),
+        schema.read_structs(get(_QUOTA_VIEW__LIMIT), read_quantity, 2),
+        schema.read_structs(get(_QUOTA_VIEW__USED), read_quantity, 2),
+        schema.read_structs(get(_QUOTA_VIEW__OFFERED), read_quantity, 2),
+    )
+
+
+def write_quota_view(message: QuotaView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_QUOTA_VIEW__ROLE, message.role)
+    if message.guarantee:
+        schema.write_structs(builder, _QUOTA_VIEW__GUARANTEE, message.guarantee, write_quantity)
+    if message.limit:
+        schema.write_structs(builder, _QUOTA_VIEW__LIMIT, message.limit, write_quantity)
+    if message.used:
+        schema.write_structs(builder, _QUOTA_VIEW__USED, message.used, write_quantity)
+    if message.offered:
+        schema.write_structs(builder, _QUOTA_VIEW__OFFERED, message.offered, write_quantity)
+
+
 _ROLE_VIEW = _OPERATOR.RoleView.schema.fields
 _ROLE_VIEW__ROLE = _ROLE_VIEW["role"]
 _ROLE_VIEW__WEIGHT_MILLI = _ROLE_VIEW["weightMilli"]
@@ -900,6 +993,31 @@ def write_roles(message: Roles, builder: Any) -> None:
         schema.write_structs(builder, _ROLES__ROLES, message.roles, write_role_view)
     if message.is_more:
         put(_ROLES__IS_MORE, message.is_more)
+
+
+_QUOTAS = _OPERATOR.Quotas.schema.fields
+_QUOTAS__CALL = _QUOTAS["call"]
+_QUOTAS__QUOTAS = _QUOTAS["quotas"]
+_QUOTAS__IS_MORE = _QUOTAS["isMore"]
+
+
+def read_quotas(reader: Any) -> Quotas:
+    get = reader._get_by_field
+    return Quotas(
+        get(_QUOTAS__CALL),
+        schema.read_structs(get(_QUOTAS__QUOTAS), read_quota_view, 5),
+        get(_QUOTAS__IS_MORE),
+    )
+
+
+def write_quotas(message: Quotas, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_QUOTAS__CALL, message.call)
+    if message.quotas:
+        schema.write_structs(builder, _QUOTAS__QUOTAS, message.quotas, write_quota_view)
+    if message.is_more:
+        put(_QUOTAS__IS_MORE, message.is_more)
 
 
 _DONE = _OPERATOR.Done.schema.fields
@@ -1116,6 +1234,9 @@ _OPERATOR_MESSAGE__ADD_MASTER = _OPERATOR_MESSAGE["addMaster"]
 _OPERATOR_MESSAGE__PROMOTE_MASTER = _OPERATOR_MESSAGE["promoteMaster"]
 _OPERATOR_MESSAGE__REMOVE_MASTER = _OPERATOR_MESSAGE["removeMaster"]
 _OPERATOR_MESSAGE__TRANSFER_LEADERSHIP = _OPERATOR_MESSAGE["transferLeadership"]
+_OPERATOR_MESSAGE__SET_QUOTA = _OPERATOR_MESSAGE["setQuota"]
+_OPERATOR_MESSAGE__LIST_QUOTAS = _OPERATOR_MESSAGE["listQuotas"]
+_OPERATOR_MESSAGE__QUOTAS = _OPERATOR_MESSAGE["quotas"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1145,6 +1266,9 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "promoteMaster": (_OPERATOR_MESSAGE__PROMOTE_MASTER, read_promote_master, 2),
     "removeMaster": (_OPERATOR_MESSAGE__REMOVE_MASTER, read_remove_master, 2),
     "transferLeadership": (_OPERATOR_MESSAGE__TRANSFER_LEADERSHIP, read_transfer_leadership, 2),
+    "setQuota": (_OPERATOR_MESSAGE__SET_QUOTA, read_set_quota, 5),
+    "listQuotas": (_OPERATOR_MESSAGE__LIST_QUOTAS, read_list_quotas, 2),
+    "quotas": (_OPERATOR_MESSAGE__QUOTAS, read_quotas, 3),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1174,6 +1298,9 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     PromoteMaster: (_OPERATOR_MESSAGE__PROMOTE_MASTER, write_promote_master),
     RemoveMaster: (_OPERATOR_MESSAGE__REMOVE_MASTER, write_remove_master),
     TransferLeadership: (_OPERATOR_MESSAGE__TRANSFER_LEADERSHIP, write_transfer_leadership),
+    SetQuota: (_OPERATOR_MESSAGE__SET_QUOTA, write_set_quota),
+    ListQuotas: (_OPERATOR_MESSAGE__LIST_QUOTAS, write_list_quotas),
+    Quotas: (_OPERATOR_MESSAGE__QUOTAS, write_quotas),
 }
 
 

@@ -9,6 +9,7 @@ from protocol.messages.values import (
     Attribute,
     ContainerUsage,
     Label,
+    Quantity,
     TaskDescription,
     TaskReason,
     TaskState,
@@ -22,6 +23,27 @@ _VALUES = schema.load("protocol/values.capnp")
 _TASK_STATE_MEMBERS = schema.Members(TaskState)
 
 _TASK_REASON_MEMBERS = schema.Members(TaskReason)
+
+_QUANTITY = _VALUES.Quantity.schema.fields
+_QUANTITY__NAME = _QUANTITY["name"]
+_QUANTITY__AMOUNT = _QUANTITY["amount"]
+
+
+def read_quantity(reader: Any) -> Quantity:
+    get = reader._get_by_field
+    return Quantity(
+        get(_QUANTITY__NAME),
+        get(_QUANTITY__AMOUNT),
+    )
+
+
+def write_quantity(message: Quantity, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_QUANTITY__NAME, message.name)
+    if message.amount:
+        put(_QUANTITY__AMOUNT, message.amount)
+
 
 _ATTRIBUTE = _VALUES.Attribute.schema.fields
 _ATTRIBUTE__NAME = _ATTRIBUTE["name"]

@@ -4,7 +4,7 @@
 from dataclasses import field
 from typing import TypeAlias
 
-from protocol.messages.values import Attribute, TaskDescription, TaskStatus
+from protocol.messages.values import Attribute, Quantity, TaskDescription, TaskStatus
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
 
@@ -49,6 +49,12 @@ class ListRoles:
 
 
 @record
+class ListQuotas:
+    call: int = 0
+    after: str = ""
+
+
+@record
 class KillTaskByOperator:
     call: int = 0
     framework_id: str = ""
@@ -60,6 +66,15 @@ class KillTaskByOperator:
 class RemoveFramework:
     call: int = 0
     framework_id: str = ""
+
+
+@record
+class SetQuota:
+    call: int = 0
+    role: str = ""
+    guarantee: tuple[Quantity, ...] = ()
+    limit: tuple[Quantity, ...] = ()
+    force: bool = False
 
 
 @record
@@ -192,6 +207,15 @@ class OfferView:
 
 
 @record
+class QuotaView:
+    role: str = ""
+    guarantee: tuple[Quantity, ...] = ()
+    limit: tuple[Quantity, ...] = ()
+    used: tuple[Quantity, ...] = ()
+    offered: tuple[Quantity, ...] = ()
+
+
+@record
 class RoleView:
     role: str = ""
     weight_milli: int = 0
@@ -239,6 +263,13 @@ class OfferList:
 class Roles:
     call: int = 0
     roles: tuple[RoleView, ...] = ()
+    is_more: bool = False
+
+
+@record
+class Quotas:
+    call: int = 0
+    quotas: tuple[QuotaView, ...] = ()
     is_more: bool = False
 
 
@@ -321,4 +352,7 @@ OperatorMessage: TypeAlias = (
     | PromoteMaster
     | RemoveMaster
     | TransferLeadership
+    | SetQuota
+    | ListQuotas
+    | Quotas
 )

@@ -8,6 +8,12 @@ from protocol.resources import EMPTY, Resources
 
 
 @record
+class Quantity:
+    name: str = ""
+    amount: int = 0
+
+
+@record
 class Attribute:
     name: str = ""
     value: str = ""

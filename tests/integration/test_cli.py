@@ -61,6 +61,20 @@ def test_roles_and_frameworks_show_what_is_held(cluster: Cluster) -> None:
     assert (framework["state"], framework["tasks"]) == ("connected", 1)
 
 
+def test_quota_is_set_listed_and_removed(cluster: Cluster) -> None:
+    ran = cluster.quorate("quota", "set", "bounded", "--limit", "cpus:1;mem:1GiB")
+    assert (ran.returncode, ran.stdout) == (0, "bounded: limit cpus:1;mem:1GiB\n")
+    (quota,) = cluster.ask("quota")
+    assert quota["limit"] == {"cpus_milli": 1000, "mem_bytes": 1 << 30}
+    assert "mem:1GiB" in cluster.quorate("quota").stdout
+    ran = cluster.quorate("quota", "set", "bounded", "--guarantee", "cpus:100000")
+    assert (ran.returncode, "but the cluster has cpus:" in ran.stderr) == (1, True)
+    ran = cluster.quorate("quota", "set", "bounded", "--limit", "cpus:lots")
+    assert (ran.returncode, "--limit: resource 'cpus:lots'" in ran.stderr) == (2, True)
+    assert cluster.quorate("quota", "remove", "bounded").stdout == "bounded: no quota\n"
+    assert cluster.ask("quota") == []
+
+
 def test_weight_is_remembered(cluster: Cluster) -> None:
     ran = cluster.quorate("weight", "heavy", "2.5")
     assert (ran.returncode, ran.stdout) == (0, "heavy: weight 2.5\n")

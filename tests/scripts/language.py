@@ -18,6 +18,7 @@ from master.core.frameworks import (
 )
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.quotas import SetQuota
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import SECOND_NS
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
@@ -38,6 +39,7 @@ from protocol.messages.framework import (
     Suppress,
 )
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
+from protocol.quantities import parse_quantities
 from protocol.resources import Resources, parse_resources
 from protocol.states import TERMINAL
 from tests.scripts.names import Names, tell
@@ -216,6 +218,13 @@ class Script:
         """weight ROLE THOUSANDTHS"""
         self.submit(SetWeight(words[0], int(words[1])))
 
+    def do_quota(self, words: list[str], options: Options) -> None:
+        """quota ROLE [guarantee=cpus:4;mem:8GiB] [limit=…] [force]; nothing of both: none"""
+        guarantee, limit = (
+            parse_quantities(options.get(key, "")) for key in ("guarantee", "limit")
+        )
+        self.submit(SetQuota(words[0], guarantee, limit, "force" in words))
+
     def do_teardown(self, words: list[str], options: Options) -> None:
         """teardown FRAMEWORK [by=…]"""
         self.submit(TeardownFramework(self._framework_id(words[0]), options.get("by", "")))
@@ -229,7 +238,7 @@ class Script:
         self.leader.crash()
 
     def do_show(self, words: list[str], options: Options) -> None:
-        """show agents|frameworks|tasks|roles|offers|pending|totals"""
+        """show agents|frameworks|tasks|roles|quotas|offers|pending|totals"""
         self.lines += show(self.leader.state, self.names, words[0])
 
     def submit(self, command: Command) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from master.core import view
 from master.core.state import State, free_of
+from protocol.quantities import amounts_of, format_quantities
 from protocol.resources import Resources
 from tests.scripts.names import Names, amounts
 
@@ -16,6 +17,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "tasks": _tasks,
         "history": _history,
         "roles": _roles,
+        "quotas": _quotas,
         "offers": _offers,
         "pending": _pending,
         "totals": _totals,
@@ -53,6 +55,15 @@ def _roles(state: State, names: Names) -> Iterator[str]:
     for each in view.view_roles(state):
         share = f"{each.dominant_share_millionths / 10_000:.1f}% of {each.dominant_resource or '-'}"
         yield f"{each.role} weight {each.weight_milli / 1000:g} share {share}"
+
+
+def _quotas(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_quotas(state):
+        promised, most, used = (
+            format_quantities(amounts_of(parts)) or "nothing"
+            for parts in (each.guarantee, each.limit, each.used)
+        )
+        yield f"{each.role} guarantee {promised} limit {most} used {used}"
 
 
 def _offers(state: State, names: Names) -> Iterator[str]:

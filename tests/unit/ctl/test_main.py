@@ -10,8 +10,8 @@ import pytest
 from master.ctl.main import _own_words
 
 COMMANDS = (
-    "ps", "agents", "frameworks", "offers", "masters", "roles", "weight", "kill", "teardown",
-    "logs", "master", "agent", "run", "dev", "demo",
+    "ps", "agents", "frameworks", "offers", "masters", "roles", "weight", "quota", "kill",
+    "teardown", "logs", "master", "agent", "run", "dev", "demo",
 )  # fmt: skip
 HEAVY = ("uvloop", "capnp", "asyncio", "lmdb", "msgspec", "structlog")
 
@@ -24,7 +24,7 @@ def quorate(*arguments: str, home: Path | None = None) -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         env=environment,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 

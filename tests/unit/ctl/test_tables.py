@@ -14,10 +14,11 @@ from protocol.messages.operator import (
     FrameworkView,
     MasterView,
     OfferView,
+    QuotaView,
     RoleView,
     TaskView,
 )
-from protocol.messages.values import TaskDescription, TaskReason, TaskState, TaskStatus
+from protocol.messages.values import Quantity, TaskDescription, TaskReason, TaskState, TaskStatus
 from protocol.resources import Resources
 
 SECOND_NS = 1_000_000_000
@@ -223,6 +224,16 @@ def test_age_has_one_unit() -> None:
     assert [format_age(age * SECOND_NS) for age in ages] == [
         "0s", "119s", "2m", "119m", "2h", "2d", "0s",
     ]  # fmt: skip
+
+
+def test_quotas_show_amounts_one_below_the_other() -> None:
+    limit = (Quantity("cpus", 4000), Quantity("mem", GIB))
+    shown = render(QuotaView, [QuotaView("eng/search", (), limit, limit, ())])
+    assert shown == (
+        "ROLE        GUARANTEE  LIMIT     USED\n"
+        "eng/search  -          cpus:4    cpus:4\n"
+        "                       mem:1GiB  mem:1GiB"
+    )
 
 
 def test_weight_has_no_needless_zeros() -> None:

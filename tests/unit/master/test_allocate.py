@@ -2,19 +2,36 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.allocator.allocate import Claimant, Standings, Supply, allocate
+from master.allocator.allocate import Claimant, Grant, Standings, Supply, allocate
 from master.allocator.lottery import Lottery
 from master.allocator.sorter import Sorter
-from master.allocator.tree import RoleTree, sum_up
+from master.allocator.tree import MakeOrder, RoleTree, sum_up
 from protocol.resources import Resources
 
 Refusing = Callable[[str, str, Supply], bool]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    is_refused: Refusing
+
+    def is_worth_offering(self, resources: Resources) -> bool:
+        return resources.scalars.get("cpus", 0) >= 100
+
+
+def give(
+    standings: Standings,
+    supplies: list[Supply],
+    is_refused: Refusing,
+    make_order: MakeOrder | None = None,
+) -> tuple[Grant, ...]:
+    return allocate(standings, supplies, Wishes(is_refused), make_order).grants
 
 
 def supplies(count: int) -> list[Supply]:
@@ -35,14 +52,14 @@ def nobody(framework_id: str, role: str, supply: Supply) -> bool:
 
 
 def test_nobody_who_wants_nothing_is_given() -> None:
-    assert allocate(standings({}, [], 3), supplies(3), nobody) == []
+    assert give(standings({}, [], 3), supplies(3), nobody) == ()
 
 
 def test_refused_supply_goes_to_the_next() -> None:
     def first(framework_id: str, role: str, supply: Supply) -> bool:
         return framework_id == "f1"
 
-    grants = allocate(standings({"a": 1000}, [("f1", "a"), ("f2", "a")], 2), supplies(2), first)
+    grants = give(standings({"a": 1000}, [("f1", "a"), ("f2", "a")], 2), supplies(2), first)
     assert [grant.framework_id for grant in grants] == ["f2", "f2"]
 
 
@@ -53,20 +70,20 @@ def test_silent_frameworks_count_for_their_role() -> None:
         weights_milli={},
         claimants=(Claimant("f1", "a", {}), Claimant("f2", "b", {})),
     )
-    grants = allocate(given_so_far, supplies(2), nobody)
+    grants = give(given_so_far, supplies(2), nobody)
     assert [grant.role for grant in grants] == ["b", "b"]
 
 
 def test_sub_roles_share_what_their_parent_is_given() -> None:
     claims = [("f1", "eng/search"), ("f2", "eng/ads"), ("f3", "sales")]
-    grants = allocate(standings({"eng/search": 3000}, claims, 16), supplies(16), nobody)
+    grants = give(standings({"eng/search": 3000}, claims, 16), supplies(16), nobody)
     count = Counter(grant.role for grant in grants)
     assert count == {"sales": 8, "eng/search": 6, "eng/ads": 2}
 
 
 def test_frameworks_of_a_parent_are_a_branch_beside_its_sub_roles() -> None:
     claims = [("f1", "eng"), ("f2", "eng"), ("f3", "eng/ads"), ("f4", "eng/search")]
-    grants = allocate(standings({}, claims, 12), supplies(12), nobody)
+    grants = give(standings({}, claims, 12), supplies(12), nobody)
     count = Counter(grant.framework_id for grant in grants)
     assert count == {"f1": 2, "f2": 2, "f3": 4, "f4": 4}
 
@@ -78,7 +95,7 @@ def test_parent_answers_for_a_silent_sub_role() -> None:
         weights_milli={},
         claimants=(Claimant("f1", "eng/search", {}), Claimant("f2", "sales", {})),
     )
-    grants = allocate(given_so_far, supplies(4), nobody)
+    grants = give(given_so_far, supplies(4), nobody)
     assert [grant.role for grant in grants] == ["sales"] * 4
 
 
@@ -89,13 +106,13 @@ def test_excluded_resource_makes_nobody_rich() -> None:
         weights_milli={},
         claimants=(Claimant("f1", "a", {"gpus": 8}), Claimant("f2", "b", {"cpus": 1000})),
     )
-    assert [grant.role for grant in allocate(given_so_far, supplies(1), nobody)] == ["a"]
+    assert [grant.role for grant in give(given_so_far, supplies(1), nobody)] == ["a"]
 
 
 def test_chance_serves_by_weight_whatever_is_held() -> None:
     claims = [("f1", "a"), ("f2", "b")]
     taking_part = replace(standings({"a": 3000}, claims, 1), held={"a": {"cpus": 1000}})
-    grants = allocate(taking_part, supplies(4000), nobody, partial(Lottery, "7"))
+    grants = give(taking_part, supplies(4000), nobody, partial(Lottery, "7"))
     assert 2800 < sum(grant.role == "a" for grant in grants) < 3200
 
 
@@ -107,7 +124,7 @@ def test_every_branch_of_the_tree_gets_its_part(weights: dict[str, int], agents:
     """No branch is a grant ahead of a sibling that wanted it, over their weights."""
     claims = [(f"f-{role}", role) for role in weights]
     milli = {role: weight * 1000 for role, weight in weights.items()}
-    grants = allocate(standings(milli, claims, 40), supplies(agents), nobody)
+    grants = give(standings(milli, claims, 40), supplies(agents), nobody)
     assert len(grants) == (agents if weights else 0)
     tree = RoleTree(weights, {}, milli, partial(Sorter, {"cpus": 40_000}))
     assert set(tree) == set(weights)
@@ -122,9 +139,7 @@ def test_every_branch_of_the_tree_gets_its_part(weights: dict[str, int], agents:
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 60))
 def test_grants_follow_the_weights(first: int, second: int, agents: int) -> None:
     weights = {"a": first * 1000, "b": second * 1000}
-    grants = allocate(
-        standings(weights, [("f1", "a"), ("f2", "b")], agents), supplies(agents), nobody
-    )
+    grants = give(standings(weights, [("f1", "a"), ("f2", "b")], agents), supplies(agents), nobody)
     of_first = sum(grant.role == "a" for grant in grants)
     fair = agents * first / (first + second)
     assert len(grants) == agents

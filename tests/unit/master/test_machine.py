@@ -16,6 +16,7 @@ from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
 from master.core.offers import AcceptOffers
+from master.core.quotas import SetQuota
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS
 from master.core.tasks import KillTasks
@@ -57,6 +58,7 @@ def busy_leader() -> Leader:
     leader.submit(SuppressOffers(F1, Suppress()))
     leader.submit(ReviveOffers(F1, Revive()))
     leader.submit(SetWeight("web", 2500))
+    leader.submit(SetQuota("web", {"cpus": 1000}, {"cpus": 9000}))
     leader.submit(KillTasks(F1, (KillTask("t1"),)))
     for change in (
         AcquireLease(1, "s", "lead", "me", SECOND_NS),

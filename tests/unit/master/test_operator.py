@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from master.core.frameworks import TeardownFramework
+from master.core.quotas import SetQuota
 from master.core.reasons import Reason
 from master.core.roles import SetWeight
 from master.core.tasks import KillByOperator
@@ -35,7 +36,9 @@ from protocol.messages.operator import (
     RemoveMaster,
     TransferLeadership,
 )
+from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
+from protocol.messages.values import Quantity
 from rlog.raft_changes import ChangeRefused
 from tests.unit.master.links import RecordedLink
 
@@ -122,6 +125,10 @@ def test_page_shrinks_until_it_fits_in_a_frame() -> None:
         ),
         (RemoveFramework(1, "fw-1"), TeardownFramework(FrameworkId("fw-1"), by="operator")),
         (SetWeightCall(1, "web", 2000), SetWeight("web", 2000)),
+        (
+            SetQuotaCall(1, "web", (Quantity("cpus", 5),), (Quantity("cpus", 9),), True),
+            SetQuota("web", {"cpus": 5}, {"cpus": 9}, True),
+        ),
     ],
 )
 def test_change_becomes_a_command(request_: OperatorMessage, command: object) -> None:

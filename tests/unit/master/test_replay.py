@@ -15,6 +15,7 @@ from master.core.frameworks import (
     TeardownFramework,
 )
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.quotas import SetQuota
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS, Settings
 from master.core.snapshot import digest, dump, load
@@ -165,6 +166,11 @@ class Chaos:
 
     def weight(self, a: int, b: int, c: int) -> None:
         self.leader.submit(SetWeight(ROLES[a % 3], b * 500))
+
+    def quota(self, a: int, b: int, c: int) -> None:
+        guarantee = {"cpus": b % 4 * 500} if a % 2 else {}
+        limit = {"cpus": 2000 + b * 500, "ports": b * 1000} if c % 2 else {}
+        self.leader.submit(SetQuota(ROLES[a % 3], guarantee, limit, is_forced=c % 3 == 0))
 
     def teardown(self, a: int, b: int, c: int) -> None:
         if b % 9 == 0:
