@@ -160,6 +160,10 @@ class _SyncObj(Elector):
         if self.journal.durable_version < arriving.version:
             return
         node, message = self._arrival
+        if message.index <= self.__raftCommitIndex:  # entries were faster than its last write
+            self._stop_arriving()
+            self._answer_held_snapshot(node, message)
+            return
         whole = arriving.assemble()
         if whole is None:
             self._stop_arriving()

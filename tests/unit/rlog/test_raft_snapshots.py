@@ -1,6 +1,7 @@
 """Snapshots between members, and what a restart begins with."""
 
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,18 @@ def test_older_snapshot_changes_nothing(bench: RaftBench) -> None:
     b.work()
     assert (b.raft.applied, b.store.last) == (8, 8)
     assert ("restore", (b"old", 4)) not in b.reader.told
+
+
+def test_snapshot_that_entries_overtake_while_it_is_written_changes_nothing(
+    bench: RaftBench,
+) -> None:
+    b, content = bench["b"], b"all"
+    crc = zlib.crc32(content)
+    b.hear("a", InstallSnapshot(2, 1, 4, 2, 0, bench.names, 0, content, is_last=True, crc=crc))
+    b.hear("a", append(2, (0, 0), *entries(1, 9, 2), committed=8))
+    b.work()
+    assert (b.raft.applied, b.store.last) == (8, 8)
+    assert ("restore", (content, 4)) not in b.reader.told
 
 
 def test_restart_gives_the_snapshot_and_then_what_is_committed(tmp_path: Path) -> None:
