@@ -1,4 +1,4 @@
-"""One allocation pass: every free agent goes to the poorest framework that wants it.
+"""Allocation passes: every free agent goes to the poorest framework that wants it.
 
 It goes whole, unless quotas leave less of it to that framework.
 """
@@ -75,60 +75,98 @@ class Wishes(Protocol):
         """Whether anybody could run anything on so little."""
 
 
-def allocate(
-    standings: Standings,
-    supplies: Iterable[Supply],
-    wishes: Wishes,
-    make_order: MakeOrder | None = None,
-) -> Allotment:
-    """Return grants for all of the supplies that anybody wants and may have, fairest first.
+class Ledger:
+    """The standings of all who take part, kept in order from pass to pass.
 
-    Roles go by their weighted dominant share, level by level of their tree, and frameworks within a
-    role by theirs, or all by another order; each grant counts at once. Where there are quotas, who
-    lacks some of a guarantee goes first, and a supply may be divided.
+    What frameworks get and give back is charged as it happens. Whatever changes who takes part, or
+    what shares are shares of, needs a new ledger.
     """
-    return _Pass(standings, wishes, make_order or partial(Sorter, standings.total)).run(supplies)
 
-
-class _Pass:
-    def __init__(self, standings: Standings, wishes: Wishes, make_order: MakeOrder) -> None:
-        self._wishes = wishes
-        self._is_cut = False  # quotas kept something of the supply at hand from somebody
+    def __init__(self, standings: Standings, make_order: MakeOrder | None = None) -> None:
+        """Roles and frameworks go by their shares, or all by another order."""
+        make_order = make_order or partial(Sorter, standings.total)
         self._frameworks: dict[str, Order] = {}
+        self._claims: set[tuple[str, str]] = set()
         for claimant in standings.claimants:
             if claimant.role not in self._frameworks:
                 self._frameworks[claimant.role] = make_order()
             order = self._frameworks[claimant.role]
             order.add(claimant.framework_id, claimant.amounts, WEIGHT_MILLI)
+            self._claims.add((claimant.framework_id, claimant.role))
         held, weights = standings.held, standings.weights_milli
         self._roles = RoleTree(self._frameworks, held, weights, make_order)
         self._rations: Rations | None = None
         if standings.quotas:
             self._rations = Rations(standings.quotas, held, standings.capacity)
 
-    def run(self, supplies: Iterable[Supply]) -> Allotment:
-        grants: list[Grant] = []
-        withheld: list[str] = []
-        for supply in supplies:
-            of_supply: dict[tuple[str, str], Grant] = {}
-            left, self._is_cut = supply, False
-            while left.resources and (grant := self._next(left)):
-                self._charge(grant)
-                given = grant.supply.resources
-                key = grant.framework_id, grant.role
-                before = of_supply.get(key)
-                whole = given if before is None else before.supply.resources + given
-                of_supply[key] = replace(grant, supply=replace(supply, resources=whole))
-                left = replace(supply, resources=left.resources - given)
-                if not self._wishes.is_worth_offering(left.resources):
-                    break
-            grants += of_supply.values()
-            if self._is_cut and self._wishes.is_worth_offering(left.resources):
-                withheld.append(supply.agent_id)
-        return Allotment(tuple(grants), tuple(withheld))
+    def charge(self, framework_id: str, role: str, amounts: Mapping[str, int]) -> None:
+        """Count what a framework is offered, or uses, in a role."""
+        self._roles.charge(role, amounts)
+        if (framework_id, role) in self._claims:
+            self._frameworks[role].charge(framework_id, amounts)
+        if self._rations is not None:
+            self._rations.charge(role, amounts)
 
-    def _next(self, supply: Supply) -> Grant | None:
-        """Return who is given what of a supply next."""
+    def credit(self, framework_id: str, role: str, amounts: Mapping[str, int]) -> None:
+        """Count what a framework has no more."""
+        self.charge(framework_id, role, {name: -amount for name, amount in amounts.items()})
+
+    def order(self) -> list[tuple[str, str]]:
+        """Return roles and frameworks as they would be served now."""
+        return [(role, each) for role in self._roles for each in self._frameworks[role]]
+
+    def lacking(self) -> dict[str, int]:
+        """Return what all together lack of their guarantees."""
+        rations = self._rations
+        lacking = {} if rations is None else rations.lacking_below("")
+        return {name: amount for name, amount in lacking.items() if amount}
+
+    def allocate(self, supplies: Iterable[Supply], wishes: Wishes) -> Allotment:
+        """Return grants for all of the supplies that anybody wants and may have, fairest first.
+
+        Roles go level by level of their tree, then frameworks within a role. Each grant counts for
+        the next ones; that none is charged for good leaves it to the caller what becomes of them.
+        With quotas, who lacks some of a guarantee goes first, and a supply may be divided.
+        """
+        grants: list[Grant] = []
+        try:
+            withheld = [each.agent_id for each in supplies if self._divide(each, wishes, grants)]
+        finally:
+            for grant in reversed(grants):
+                self.credit(grant.framework_id, grant.role, grant.supply.resources.quantities)
+        return Allotment(_joined(grants), tuple(withheld))
+
+    def _divide(self, supply: Supply, wishes: Wishes, grants: list[Grant]) -> bool:
+        """Add grants of a supply; return whether quotas kept a part of it back."""
+        seeker = _Seeker(self._roles, self._frameworks, self._rations, wishes)
+        left = supply
+        while grant := seeker.next(left):
+            self.charge(grant.framework_id, grant.role, grant.supply.resources.quantities)
+            grants.append(grant)
+            left = replace(supply, resources=left.resources - grant.supply.resources)
+            if not wishes.is_worth_offering(left.resources):
+                return False
+        return seeker.is_cut
+
+
+class _Seeker:
+    """Finds takers of one supply."""
+
+    def __init__(
+        self,
+        roles: RoleTree,
+        frameworks: Mapping[str, Order],
+        rations: Rations | None,
+        wishes: Wishes,
+    ) -> None:
+        self._roles = roles
+        self._frameworks = frameworks
+        self._rations = rations
+        self._wishes = wishes
+        self.is_cut = False  # quotas kept something of the supply from somebody
+
+    def next(self, supply: Supply) -> Grant | None:
+        """Return who is given what of it next."""
         if self._rations is None:
             return self._find(supply, self._roles)
         if any(self._rations.lacking_below("").values()):
@@ -143,7 +181,7 @@ class _Pass:
             if self._rations is not None:
                 caps = self._rations.caps(role, supply.resources.quantities, is_owed=is_owed)
                 part = replace(supply, resources=supply.resources.capped(caps))
-                self._is_cut = self._is_cut or part.resources != supply.resources
+                self.is_cut = self.is_cut or part.resources != supply.resources
                 if not self._wishes.is_worth_offering(part.resources):
                     continue
             for framework_id in self._frameworks[role]:
@@ -151,9 +189,14 @@ class _Pass:
                     return Grant(framework_id, role, part)
         return None
 
-    def _charge(self, grant: Grant) -> None:
-        amounts = grant.supply.resources.quantities
-        self._roles.charge(grant.role, amounts)
-        self._frameworks[grant.role].charge(grant.framework_id, amounts)
-        if self._rations is not None:
-            self._rations.charge(grant.role, amounts)
+
+def _joined(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """Return one grant for all parts of an agent that a framework is given in a role."""
+    joined: dict[tuple[str, str, str], Grant] = {}
+    for grant in grants:
+        key = grant.framework_id, grant.role, grant.supply.agent_id
+        known = joined.get(key)
+        part = grant.supply.resources
+        whole = part if known is None else known.supply.resources + part
+        joined[key] = replace(grant, supply=replace(grant.supply, resources=whole))
+    return tuple(joined.values())

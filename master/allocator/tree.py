@@ -36,14 +36,13 @@ class RoleTree:
     ) -> None:
         """`held` is what every role itself holds, those that want nothing included."""
         self._branches: dict[str, Order] = {}
-        self._wanting = set(roles)
         sums = sum_up(held)
-        added: set[str] = set()
-        for role in sorted(self._wanting):
+        self._added: set[str] = set()
+        for role in sorted(roles):
             for parent, branch in self._path(role):
-                if branch in added:
+                if branch in self._added:
                     continue
-                added.add(branch)
+                self._added.add(branch)
                 amounts = held.get(role, {}) if branch.endswith(HERE) else sums.get(branch, {})
                 order = self._branches.get(parent)
                 if order is None:
@@ -51,9 +50,10 @@ class RoleTree:
                 order.add(branch, amounts, weights_milli.get(branch, WEIGHT_MILLI))
 
     def charge(self, role: str, amounts: Mapping[str, int]) -> None:
-        """Give a role more, which moves it and all above it back in their orders."""
+        """Give a role more, which moves it and all above it back; those that want nothing count."""
         for parent, branch in self._path(role):
-            self._branches[parent].charge(branch, amounts)
+            if branch in self._added:
+                self._branches[parent].charge(branch, amounts)
 
     def __iter__(self) -> Iterator[str]:
         """Go from the poorest branch to the richest, and in each likewise."""

@@ -140,6 +140,7 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
         assert agent.total.contains(agent.allocated)
     state.agents[agent_id] = agent
     charge(state.capacity, agent.total.quantities)
+    state.soft.ledger = None
     state.counted |= dict.fromkeys((*agent.total.ranges, *agent.total.sets))
 
 
@@ -148,6 +149,7 @@ def apply_agent_unreachable(state: State, event: AgentUnreachable) -> None:
     assert not agent.is_unreachable
     agent.is_unreachable, agent.unreachable_ns = True, state.now_ns
     credit(state.capacity, agent.total.quantities)
+    state.soft.ledger = None
 
 
 def apply_agent_removed(state: State, event: AgentRemoved) -> None:

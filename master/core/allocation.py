@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from master.allocator.allocate import Claimant, Grant, Standings, Supply, allocate
+from master.allocator.allocate import Claimant, Grant, Ledger, Standings, Supply
 from master.allocator.lottery import Lottery
 from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.records import Offer
-from master.core.soft import OfferMade, PassDone
+from master.core.settings import Settings
+from master.core.soft import LedgerOpened, OfferMade, PassDone
 from master.core.state import State, charge, free_of, held_by_role, shared_capacity
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
@@ -20,29 +21,35 @@ from protocol.resources import Resources
 
 def draft_pass(draft: Draft, state: State) -> None:
     """Offer what the touched agents have free; what is too much is left to the next pass."""
-    waiting = {**state.soft.touched, **state.soft.withheld}
-    agent_ids = tuple(islice(waiting, draft.settings.pass_agents_max))
+    soft, settings = state.soft, draft.settings
+    touched = tuple(islice(soft.touched, settings.pass_agents_max))
+    withheld_before = tuple(islice(soft.withheld, settings.pass_withheld_max))
+    agent_ids = tuple(dict.fromkeys((*touched, *withheld_before)))
     grants: tuple[Grant, ...] = ()
     withheld: tuple[str, ...] = ()
     supplies = _supplies(draft, state, agent_ids)
     if supplies:
-        taking_part = standings(state, draft.settings.fairness_excludes)
-        allotment = allocate(taking_part, supplies, _Wishes(draft, state), _order(draft, state))
+        ledger = state.soft.ledger
+        if ledger is None:
+            ledger = open_ledger(state, draft.settings)
+            draft.soft.append(LedgerOpened(ledger))
+        allotment = ledger.allocate(supplies, Wishes(state, draft.settings, draft.now_ns))
         grants, withheld = allotment.grants, allotment.withheld
         for number, grant in enumerate(grants, start=1):
             _draft_offer(draft, state, grant, state.soft.offers_made + number)
     draft.soft.append(PassDone(agent_ids, tuple(map(AgentId, withheld))))
-    is_touched_left = len(agent_ids) < len(state.soft.touched)
-    if is_touched_left or (grants and len(agent_ids) < len(waiting)):
+    is_more_withheld = len(withheld_before) < len(soft.withheld)
+    if len(touched) < len(soft.touched) or (grants and is_more_withheld):
         draft.alarm(AlarmKind.ALLOCATION, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wishes:
+class Wishes:
     """What frameworks have refused for now, and what is too little for anybody."""
 
-    draft: Draft
     state: State
+    settings: Settings
+    now_ns: int
 
     def is_refused(self, framework_id: str, role: str, supply: Supply) -> bool:
         of_framework = self.state.soft.refusals.get(FrameworkId(framework_id))
@@ -51,19 +58,20 @@ class _Wishes:
         refusal = of_framework.get((role, AgentId(supply.agent_id)))
         return (
             refusal is not None
-            and refusal.until_ns > self.draft.now_ns
+            and refusal.until_ns > self.now_ns
             and refusal.resources.contains(supply.resources)
         )
 
     def is_worth_offering(self, resources: Resources) -> bool:
-        return _is_worth_offering(self.draft, resources)
+        return _is_worth_offering(self.settings, resources)
 
 
-def _order(draft: Draft, state: State) -> MakeOrder | None:
-    """Return what takes the place of shares, if anything; each pass draws lots of its own."""
-    if draft.settings.sorter == "drf":
-        return None
-    return partial(Lottery, f"{state.leaderships} {state.soft.offers_made}")
+def open_ledger(state: State, settings: Settings) -> Ledger:
+    """Return everybody's standing as it is now."""
+    make_order: MakeOrder | None = None
+    if settings.sorter == "random":
+        make_order = partial(Lottery, f"{state.leaderships} {state.soft.offers_made}")
+    return Ledger(standings(state, settings.fairness_excludes), make_order)
 
 
 def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings:
@@ -93,13 +101,13 @@ def _supplies(draft: Draft, state: State, agent_ids: Iterable[AgentId]) -> list[
     for agent_id in agent_ids:
         if agent_id in state.soft.agent_links:
             free = free_of(state, state.agents[agent_id])
-            if _is_worth_offering(draft, free):
+            if _is_worth_offering(draft.settings, free):
                 supplies.append(Supply(agent_id, free))
     return supplies
 
 
-def _is_worth_offering(draft: Draft, free: Resources) -> bool:
-    settings, scalars = draft.settings, free.scalars
+def _is_worth_offering(settings: Settings, free: Resources) -> bool:
+    scalars = free.scalars
     return (
         scalars.get("cpus", 0) >= settings.cpus_min
         and scalars.get("mem", 0) >= settings.memory_bytes_min

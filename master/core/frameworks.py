@@ -222,6 +222,7 @@ def apply_framework_subscribed(state: State, event: FrameworkSubscribed) -> None
         return
     assert framework.principal == event.principal
     assert not framework.is_removed
+    state.soft.ledger = None
     framework.name, framework.user, framework.hostname = event.name, event.user, event.hostname
     framework.roles, framework.labels = event.roles, event.labels
     framework.failover_timeout_ns = event.failover_timeout_ns
@@ -241,6 +242,7 @@ def apply_framework_left(state: State, event: FrameworkLeft) -> None:
     framework = state.frameworks[FrameworkId(event.framework_id)]
     framework.has_left = True
     framework.suppressed = framework.roles
+    state.soft.ledger = None
 
 
 def apply_framework_removed(state: State, event: FrameworkRemoved) -> None:

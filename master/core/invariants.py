@@ -1,6 +1,8 @@
 """What is true of every state: checked after each step of every test, sampled in production."""
 
+from master.allocator.allocate import Ledger
 from master.core.alarms import AlarmKind
+from master.core.allocation import standings
 from master.core.records import Agent, Framework, Task
 from master.core.state import WEIGHT_DEFAULT_MILLI, State, charge, free_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
@@ -24,6 +26,7 @@ def check(state: State) -> None:
     _check_accounts(state)
     _check_counts(state)
     _check_offers(state)
+    _check_ledger(state)
     _check_links(state)
     _check_alarms(state)
     spaces.check(state.spaces)
@@ -138,6 +141,15 @@ def _check_offers(state: State) -> None:
     for index in (soft.offers_by_agent, soft.offers_by_framework):
         assert sum(map(len, index.values())) == len(soft.offers)
         assert all(index.values())
+
+
+def _check_ledger(state: State) -> None:
+    """What is kept from pass to pass is what would be found anew."""
+    kept = state.soft.ledger
+    if kept is not None:
+        anew = Ledger(standings(state))
+        assert kept.order() == anew.order()
+        assert kept.lacking() == anew.lacking()
 
 
 def _check_links(state: State) -> None:

@@ -68,6 +68,7 @@ def decide_quota(state: State, command: SetQuota, now_ns: int, settings: Setting
 
 
 def apply_quota_set(state: State, event: QuotaSet) -> None:
+    state.soft.ledger = None
     quota = Quota(amounts_of(event.guarantee), amounts_of(event.limit))
     if quota == Quota():
         state.quotas.pop(event.role, None)

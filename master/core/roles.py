@@ -101,14 +101,17 @@ def decide_weight(state: State, command: SetWeight, now_ns: int, settings: Setti
 def apply_roles_revived(state: State, event: RolesRevived) -> None:
     framework = state.frameworks[FrameworkId(event.framework_id)]
     framework.suppressed = tuple(role for role in framework.suppressed if role not in event.roles)
+    state.soft.ledger = None
 
 
 def apply_roles_suppressed(state: State, event: RolesSuppressed) -> None:
     framework = state.frameworks[FrameworkId(event.framework_id)]
     framework.suppressed = tuple(dict.fromkeys((*framework.suppressed, *event.roles)))
+    state.soft.ledger = None
 
 
 def apply_weight_set(state: State, event: WeightSet) -> None:
+    state.soft.ledger = None
     if event.weight_milli == WEIGHT_DEFAULT_MILLI:
         del state.weights[event.role]
     else:

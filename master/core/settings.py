@@ -29,6 +29,7 @@ class Settings:
     pass_agents_max: int = 1000  # looked at in one allocation pass, about 30 ms
     sorter: str = "drf"  # or "random": by weight and chance alone
     fairness_excludes: frozenset[str] = frozenset()  # resources that count for no share
+    pass_withheld_max: int = 64  # kept back by quotas: as long as some are granted, more are
     cpus_min: int = 10  # thousandths; less cannot run anything, so it is not offered
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from master.allocator.allocate import Ledger
 from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal
 from master.core.state import Soft, State, charge, credit
@@ -103,6 +104,13 @@ class AllTouched:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerOpened:
+    """Standings are kept from here on, until something closes the ledger."""
+
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
 class PassDone:
     """The allocator has looked at these agents, and kept something of some back for quotas."""
 
@@ -126,6 +134,7 @@ SoftEvent: TypeAlias = (
     | AgentsTouched
     | AllTouched
     | PassDone
+    | LedgerOpened
 )
 
 
@@ -141,7 +150,10 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     soft.offers_by_agent.setdefault(offer.agent_id, {})[offer.id] = None
     soft.offers_by_framework.setdefault(offer.framework_id, {})[offer.id] = None
     by_role = soft.offered.setdefault(offer.framework_id, {})
-    charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
+    amounts = offer.resources.quantities
+    charge(by_role.setdefault(offer.role, {}), amounts)
+    if soft.ledger is not None:
+        soft.ledger.charge(offer.framework_id, offer.role, amounts)
 
 
 def apply_offer_closed(state: State, event: OfferClosed) -> None:
@@ -150,7 +162,10 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     _drop(soft.offers_by_agent, offer.agent_id, offer.id)
     _drop(soft.offers_by_framework, offer.framework_id, offer.id)
     by_role = soft.offered[offer.framework_id]
-    credit(by_role[offer.role], offer.resources.quantities)
+    amounts = offer.resources.quantities
+    credit(by_role[offer.role], amounts)
+    if soft.ledger is not None:
+        soft.ledger.credit(offer.framework_id, offer.role, amounts)
     if not by_role[offer.role]:
         _drop(soft.offered, offer.framework_id, offer.role)
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
@@ -189,11 +204,13 @@ def apply_agent_detached(state: State, event: AgentDetached) -> None:
 
 def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
     state.soft.framework_links[event.framework_id] = event.link
+    state.soft.ledger = None
     state.soft.alarms.cancel(AlarmKind.FRAMEWORK_ABSENT, (event.framework_id,))
 
 
 def apply_framework_detached(state: State, event: FrameworkDetached) -> None:
     state.soft.framework_links.pop(event.framework_id, None)
+    state.soft.ledger = None
 
 
 def apply_alarm_set(state: State, event: AlarmSet) -> None:
@@ -222,6 +239,10 @@ def apply_pass_done(state: State, event: PassDone) -> None:
         soft.touched.pop(agent_id, None)
         soft.withheld.pop(agent_id, None)
     soft.withheld |= dict.fromkeys(event.withheld)
+
+
+def apply_ledger_opened(state: State, event: LedgerOpened) -> None:
+    state.soft.ledger = event.ledger
 
 
 def drop_soft(state: State) -> None:
@@ -258,4 +279,5 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     AgentsTouched: apply_agents_touched,
     AllTouched: apply_all_touched,
     PassDone: apply_pass_done,
+    LedgerOpened: apply_ledger_opened,
 }

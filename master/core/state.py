@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from master.allocator.allocate import Ledger
 from master.allocator.rations import Quota
 from master.core.alarms import Alarms
 from master.core.reasons import Reason
@@ -29,6 +30,7 @@ class Soft:
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
+    ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     alarms: Alarms = field(default_factory=Alarms)
 
 

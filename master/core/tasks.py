@@ -210,8 +210,11 @@ def apply_task_launched(state: State, event: TaskLaunched) -> None:
     framework.live += 1
     framework.description_bytes += weigh_description(description)
     agent.allocated = agent.allocated + task.resources
-    charge(framework.allocated.setdefault(task.role, {}), task.resources.quantities)
-    charge(state.allocated.setdefault(task.role, {}), task.resources.quantities)
+    amounts = task.resources.quantities
+    charge(framework.allocated.setdefault(task.role, {}), amounts)
+    charge(state.allocated.setdefault(task.role, {}), amounts)
+    if state.soft.ledger is not None:
+        state.soft.ledger.charge(framework.id, task.role, amounts)
     count(state.task_counts, task)
 
 

@@ -176,6 +176,8 @@ def _end(state: State, framework: Framework, task: Task) -> None:
     agent.allocated = agent.allocated - task.resources
     _credit_role(framework.allocated, task)
     _credit_role(state.allocated, task)
+    if state.soft.ledger is not None:
+        state.soft.ledger.credit(framework.id, task.role, task.resources.quantities)
     task.ended_ns = state.now_ns
     task.kill = None
     count(state.ended_counts, task)

@@ -8,7 +8,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.allocator.allocate import Claimant, Grant, Standings, Supply, allocate
+from master.allocator.allocate import Claimant, Grant, Ledger, Standings, Supply
 from master.allocator.lottery import Lottery
 from master.allocator.sorter import Sorter
 from master.allocator.tree import MakeOrder, RoleTree, sum_up
@@ -31,7 +31,7 @@ def give(
     is_refused: Refusing,
     make_order: MakeOrder | None = None,
 ) -> tuple[Grant, ...]:
-    return allocate(standings, supplies, Wishes(is_refused), make_order).grants
+    return Ledger(standings, make_order).allocate(supplies, Wishes(is_refused)).grants
 
 
 def supplies(count: int) -> list[Supply]:

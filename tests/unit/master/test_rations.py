@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from master.allocator.allocate import Allotment, Claimant, Standings, Supply, allocate
+from master.allocator.allocate import Allotment, Claimant, Ledger, Standings, Supply
 from master.allocator.rations import Quota, Rations, guaranteed
 from protocol.resources import Resources
 from tests.unit.master.test_allocate import Wishes, nobody
@@ -30,7 +30,7 @@ def give(
     whole = {"cpus": capacity or agents * cpus}
     claimants = tuple(Claimant(f"f-{role}", role, {}) for role in roles)
     taking_part = Standings(whole, held or {}, {}, claimants, quotas, whole)
-    return allocate(taking_part, supplies(agents, cpus), Wishes(nobody))
+    return Ledger(taking_part).allocate(supplies(agents, cpus), Wishes(nobody))
 
 
 def given_to(allotment: Allotment) -> Amounts:
@@ -85,7 +85,7 @@ def test_numbers_of_ports_can_be_bounded() -> None:
     whole = supply.resources.quantities
     quotas = {"a": Quota({}, {"ports": 12_000})}
     taking_part = Standings({"cpus": 1000}, {}, {}, claimants, quotas, whole)
-    (grant,) = allocate(taking_part, [supply], Wishes(nobody)).grants
+    (grant,) = Ledger(taking_part).allocate([supply], Wishes(nobody)).grants
     assert grant.supply.resources.ranges == {"ports": ((31_000, 31_009), (32_000, 32_001))}
 
 
