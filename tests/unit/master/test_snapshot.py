@@ -5,9 +5,11 @@ import pytest
 from master.core import invariants
 from master.core.agents import RegisterAgent
 from master.core.frameworks import SubscribeFramework
+from master.core.keeping import ChangeSpace
 from master.core.settings import SECOND_NS
 from master.core.snapshot import digest, dump, load
 from protocol.ids import FrameworkId
+from rlog.spaces.messages import AppendRecords, ClaimJournal
 from tests.unit.master.leader import Leader, registration, subscription
 from tests.unit.master.test_machine import busy_leader
 from tests.unit.master.test_updates import leader as leader_with_task
@@ -43,6 +45,19 @@ def test_offers_are_not_in_the_digest() -> None:
     assert leader.state.soft.offers
     assert digest(leader.state) == before
     assert not load(dump(leader.state)).soft.offers
+
+
+def test_state_with_a_journal_has_a_digest_of_its_own() -> None:
+    leader = Leader()
+    leader.submit(ChangeSpace("p", ClaimJournal(space="s", name="j", writer="w")))
+    claimed = digest(leader.state)
+    epoch = leader.state.spaces.by_name["s"].journals["j"].epoch
+    records = tuple(b"%d" % number for number in range(12))
+    leader.submit(
+        ChangeSpace("p", AppendRecords(space="s", name="j", epoch=epoch, records=records))
+    )
+    assert digest(leader.state) != claimed
+    assert digest(load(dump(leader.state))) == digest(leader.state)
 
 
 def test_states_that_differ_have_other_digests() -> None:
