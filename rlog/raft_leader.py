@@ -36,6 +36,12 @@ class _SyncObj(Follower):
             self.journal.set_standing(Standing(cluster_id))
         self._append(noop_command() if is_founded else founding_command(self.config.proposed_id))
 
+    def _use_configuration(self) -> None:
+        """Forget what was known of former members: one that is added again may have lost all."""
+        super()._use_configuration()
+        if self.__raftState == Role.LEADER:
+            self._progress = {n: known for n, known in self._progress.items() if n in self.peers}
+
     def _append(self, command: bytes) -> int:
         index = self.journal.last + 1
         self._add(Entry(index, self.__raftCurrentTerm, command))

@@ -127,6 +127,30 @@ def test_snapshot_being_sent_stays_though_newer_ones_are_taken(tmp_path: Path) -
     bench.close()
 
 
+def test_who_was_removed_amid_a_transfer_and_is_added_again_gets_what_there_is(
+    tmp_path: Path,
+) -> None:
+    bench = RaftBench(tmp_path, snapshot_entries=10, keep_entries=2)
+    leader = bench.elect("a", among="ab")
+    fill_and_compact(bench, leader, 3 << 20)
+    bench.now_s += 0.11
+    leader.work()  # the first chunks are on their way
+    sent = index_sent_to_c(leader)
+    leader.raft.remove("c")
+    leader.reader.state = b"newer"
+    for _ in range(30):
+        bench.settle(among="ab")
+        leader.raft.append(b"x")
+    bench.heartbeat(among="ab")
+    assert leader.store._read_chunk(sent, 0) is None
+    leader.raft.add_learner("c")
+    for _ in range(4):
+        bench.heartbeat()
+    assert bench["c"].store.last == leader.store.last
+    assert bench["c"].store.load_snapshot() == b"newer"
+    bench.close()
+
+
 def test_snapshot_of_a_head_waits_until_that_is_committed(tmp_path: Path) -> None:
     bench = RaftBench(tmp_path, snapshot_entries=5, keep_entries=2)
     leader = bench.elect("a")
