@@ -142,9 +142,7 @@ class _SyncObj(Elector):
             arriving.version = journal.version
             self._arrival = (node, message)
         # Only what is on disk was received: the leader does not send faster than we write.
-        answer = SnapshotReceived(
-            self.__raftCurrentTerm, message.sequence, message.index, arriving.offset
-        )
+        answer = self._received_of(message, arriving.offset)
         self._held.hold(max(arriving.version, journal.term_version), node.id, answer)
 
     def _stop_arriving(self) -> None:
@@ -192,9 +190,11 @@ class _SyncObj(Elector):
             self._tell_received(node, message, message.offset + len(message.chunk))
 
     def _tell_received(self, node: Node, message: InstallSnapshot, offset: int) -> None:
-        term = self.__raftCurrentTerm
-        answer = SnapshotReceived(term, message.sequence, message.index, offset, self._until)
-        self._hold(node.id, answer)
+        self._hold(node.id, self._received_of(message, offset))
+
+    def _received_of(self, message: InstallSnapshot, offset: int) -> SnapshotReceived:
+        term, until = self.__raftCurrentTerm, self._until
+        return SnapshotReceived(term, message.sequence, message.index, offset, until)
 
 
 Follower = _SyncObj

@@ -231,6 +231,23 @@ def test_read_is_not_proven_by_a_lost_disk(bench: RaftBench) -> None:
     assert leader.raft.take_answers() == []
 
 
+def test_read_is_not_proven_by_a_lost_disk_that_is_sent_a_snapshot(tmp_path: Path) -> None:
+    """Who has all chunks but did not write them yet has forgotten as much as before."""
+    bench = RaftBench(tmp_path, is_founded=False, snapshot_entries=10, keep_entries=2)
+    leader = bench.elect("a")
+    for _ in range(30):
+        leader.raft.append(b"x")
+        bench.settle()
+    c = wipe(bench, "c")
+    leader.raft.read_barrier(lambda is_proven: None)
+    beat(bench, 6, among="ac")
+    assert c.reader.told[0][0] == "restore"
+    assert leader.raft.take_answers() == []
+    leader.raft.tick()
+    assert leader.raft.role == Role.FOLLOWER
+    bench.close()
+
+
 def test_leader_with_a_lost_disk_alone_stops_leading(bench: RaftBench) -> None:
     leader = bench["a"]
     wipe(bench, "c")
