@@ -157,7 +157,7 @@ class Master:
             fsync_ns=health.fsync_ns,
             used_bytes=health.used_bytes,
             free_bytes=health.free_bytes,
-            member=members.pop(self._config.name, ""),
+            member="removed" if self._log.is_removed else members.pop(self._config.name, ""),
             cluster_id=self._log.cluster_id,
         )
         others = [
@@ -169,6 +169,7 @@ class Master:
                 lag=lags.get(name, 0),
             )
             for name, member in members.items()
+            if name != self._config.name
         ]
         return (own, *others)
 

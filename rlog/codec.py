@@ -86,6 +86,8 @@ _VOTE__TERM = _VOTE["term"]
 _VOTE__IS_PRE_VOTE = _VOTE["isPreVote"]
 _VOTE__IS_GRANTED = _VOTE["isGranted"]
 _VOTE__IS_AMNESIAC = _VOTE["isAmnesiac"]
+_VOTE__REMOVED_AT = _VOTE["removedAt"]
+_VOTE__REMOVED_TERM = _VOTE["removedTerm"]
 
 
 def read_vote(reader: Any) -> Vote:
@@ -95,6 +97,8 @@ def read_vote(reader: Any) -> Vote:
         get(_VOTE__IS_PRE_VOTE),
         get(_VOTE__IS_GRANTED),
         get(_VOTE__IS_AMNESIAC),
+        get(_VOTE__REMOVED_AT),
+        get(_VOTE__REMOVED_TERM),
     )
 
 
@@ -108,6 +112,10 @@ def write_vote(message: Vote, builder: Any) -> None:
         put(_VOTE__IS_GRANTED, message.is_granted)
     if message.is_amnesiac:
         put(_VOTE__IS_AMNESIAC, message.is_amnesiac)
+    if message.removed_at:
+        put(_VOTE__REMOVED_AT, message.removed_at)
+    if message.removed_term:
+        put(_VOTE__REMOVED_TERM, message.removed_term)
 
 
 _APPEND_ENTRIES = _RLOG.AppendEntries.schema.fields
@@ -322,7 +330,7 @@ _RAFT_MESSAGE__SNAPSHOT_RECEIVED = _RAFT_MESSAGE["snapshotReceived"]
 
 _RAFT_MESSAGE_READERS: dict[str, schema.Arm[RaftMessage]] = {
     "requestVote": (_RAFT_MESSAGE__REQUEST_VOTE, read_request_vote, 5),
-    "vote": (_RAFT_MESSAGE__VOTE, read_vote, 2),
+    "vote": (_RAFT_MESSAGE__VOTE, read_vote, 4),
     "appendEntries": (_RAFT_MESSAGE__APPEND_ENTRIES, read_append_entries, 8),
     "appended": (_RAFT_MESSAGE__APPENDED, read_appended, 7),
     "installSnapshot": (_RAFT_MESSAGE__INSTALL_SNAPSHOT, read_install_snapshot, 12),

@@ -29,6 +29,8 @@ class Vote:
     is_pre_vote: bool = False
     is_granted: bool = False
     is_amnesiac: bool = False
+    removed_at: int = 0
+    removed_term: int = 0
 
 
 @record

@@ -8,6 +8,8 @@ from rlog.config import LogConfig
 from rlog.membership import Configuration
 from rlog.raft import Raft
 
+REMOVED = "this master was removed from the cluster; stop it, or add it again"
+
 log = structlog.get_logger()
 
 
@@ -19,6 +21,7 @@ class Notices:
         self._config = config
         self._known: Configuration | None = None
         self._is_whole = False
+        self._is_removed = False
 
     def begin(self, raft: Raft) -> None:
         """Say how the member starts."""
@@ -37,7 +40,7 @@ class Notices:
                 voters=",".join(known.voters),
             )
         elif raft.name not in known.members:
-            log.warning("this master was removed from its cluster; stop it")
+            self._tell_removed(raft)
         elif config.voters and set(known.voters) != set(config.voters):
             log.warning(
                 "the log has other voters than the configuration; the log's count",
@@ -49,21 +52,27 @@ class Notices:
         """Say what is new."""
         if raft.configuration is not self._known:
             self._known = raft.configuration
-            self._tell_members(raft.name, raft.configuration)
+            self._tell_members(raft.configuration)
             self.on_members()
         if not self._is_whole and _is_whole(raft):
             self._is_whole = True
             log.info("this master counts: its log is whole", cluster_id=raft.cluster_id)
+        if raft.is_removed and not self._is_removed:
+            self._tell_removed(raft)
+        elif raft.leader:
+            self._is_removed = False  # it was added again, or is about to hear of its removal
 
-    def _tell_members(self, name: str, known: Configuration) -> None:
+    def _tell_removed(self, raft: Raft) -> None:
+        self._is_removed = True
+        log.warning(REMOVED, to_add_it_again=f"quorate masters add {raft.name}")
+
+    def _tell_members(self, known: Configuration) -> None:
         log.info(
             "the members are others now",
             voters=",".join(known.voters),
             learners=",".join(known.learners),
             index=known.index,
         )
-        if known.members and name not in known.members:
-            log.warning("this master was removed from its cluster; stop it")
 
 
 def _heed_not() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pysyncobj.node import Node
 
 from protocol.errors import NotLeader, Overloaded
+from rlog.departures import PATIENCE, Departure
 from rlog.membership import MEMBERS_MAX, Configuration, configuration_command
 from rlog.raft_leader import Leader
 from rlog.raft_member import Role
@@ -48,6 +49,7 @@ class _SyncObj(Leader):
             return known.index
         if len(known.members) >= MEMBERS_MAX:
             raise ChangeRefused(f"there are {MEMBERS_MAX} members already; remove one first")
+        self._departures.pop(name, None)
         return self._change(known.voters, (*known.learners, name))
 
     def promote(self, name: str) -> int:
@@ -70,7 +72,7 @@ class _SyncObj(Leader):
         return self._change((*known.voters, name), rest)
 
     def remove(self, name: str) -> int:
-        """Send a member nothing more; a leader that removes itself hands over when it is final."""
+        """Let a member go once it knows; a leader that goes hands over when that is final."""
         known = self._settled()
         if name not in known.members:
             return known.index
@@ -79,6 +81,9 @@ class _SyncObj(Leader):
         voters = tuple(n for n in known.voters if n != name)
         if name in known.voters:
             self._check_majority(voters)
+        if name != self.name:
+            until_s = self._clock_s() + PATIENCE * self.config.election_timeout_s
+            self._departures[name] = Departure(self.journal.last + 1, until_s)
         return self._change(voters, tuple(n for n in known.learners if n != name))
 
     def check_successor(self, name: str) -> None:

@@ -16,7 +16,8 @@ class _SyncObj(Member):
     def campaign(self, *, is_forced: bool = False) -> None:
         """Ask whether an election could be won, without disturbing a leader that is well."""
         self._put_off_election()
-        if not self.is_voter:
+        if not self.is_voter or self.is_removed:
+            self._sit_out()
             return
         if is_forced:
             self._stand(is_forced=True)
@@ -26,6 +27,13 @@ class _SyncObj(Member):
         self._votes = self._amnesiac_votes = frozenset()
         self._request_votes(self._pre_term, is_pre_vote=True)
         self._count(self._grant_of(self._pre_term, is_pre_vote=True), self.name)
+
+    def _sit_out(self) -> None:
+        """Follow nobody: no leader is heard, and votes are not ours to ask for."""
+        self._become_follower(self.__raftCurrentTerm)
+        members = self.committed_members
+        if members and self.name not in members and not self.is_amnesiac:
+            self.is_removed = True  # while it is filled a member passes through times without it
 
     def _stand(self, *, is_forced: bool) -> None:
         self._become_follower(self.__raftCurrentTerm)
@@ -52,6 +60,9 @@ class _SyncObj(Member):
                 self._hold(name, request)
 
     def _on_request_vote(self, node: Node, request: RequestVote) -> None:
+        if self._is_of_the_past(node, request):
+            self._hold(node.id, self._removal_of(request))
+            return
         if node.id not in self.configuration.voters and request.term <= self.__raftCurrentTerm:
             return
         if not request.is_forced and self._hears_leader():
@@ -67,6 +78,39 @@ class _SyncObj(Member):
             self._become_follower(request.term)
         is_granted = self._grant(node, request)
         self._hold(node.id, self._grant_of(self.__raftCurrentTerm, is_granted=is_granted))
+
+    def _is_of_the_past(self, node: Node, request: RequestVote) -> bool:
+        """Whether the candidate belongs no more, and cannot know it.
+
+        It lacks something that is committed, so it could not be elected anyway; should it belong
+        again by then, a leader that we have not heard of will send it the log.
+        """
+        if not self.cluster_id or node.id in (*self.configuration.members, *self.committed_members):
+            return False
+        term, index = self._known_to_last()
+        return (request.last_term, request.last_index) < (term, index)
+
+    def _removal_of(self, request: RequestVote) -> Vote:
+        term, index = self._known_to_last()
+        return Vote(
+            self.__raftCurrentTerm, request.is_pre_vote, removed_at=index, removed_term=term
+        )
+
+    def _known_to_last(self) -> tuple[int, int]:
+        """Return term and index of the newest entry that is known to be committed."""
+        index = self.__raftCommitIndex
+        term = self.journal.term_at(index)
+        assert term is not None
+        return term, index
+
+    def _learn_removal(self, vote: Vote) -> None:
+        """Ask for no more votes, unless our log goes on beyond what the voter knows."""
+        last = self.journal.last
+        ours = (self.journal.term_at(last) or 0, last)
+        if ours < (vote.removed_term, vote.removed_at) and not self._hears_leader():
+            self._become_follower(self.__raftCurrentTerm)
+            self._pre_term = 0
+            self.is_removed = True
 
     def _grant(self, node: Node, request: RequestVote) -> bool:
         """Give this term's one vote, or say that it was given to the same member before."""
@@ -94,6 +138,8 @@ class _SyncObj(Member):
         Learners are asked for none, and theirs count only with one that knows them as voters: a
         promoted member may not have heard of that yet.
         """
+        if vote.removed_at:
+            self._learn_removal(vote)
         if not vote.is_granted or voter not in self.configuration.voters:
             return
         if vote.is_pre_vote:

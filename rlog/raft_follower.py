@@ -27,6 +27,7 @@ class _SyncObj(Elector):
             self._become_follower(self.__raftCurrentTerm, node.id)
             self._stop_arriving()
         self._pre_term = 0
+        self.is_removed = False  # or it would not send us anything for long
         if self.is_amnesiac:
             self._mistrust_ourselves(node, message)
 

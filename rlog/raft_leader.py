@@ -52,6 +52,7 @@ class _SyncObj(Follower):
     def _replicate(self) -> None:
         """Send every follower what it lacks, and a heartbeat when that is due."""
         now_s = self._clock_s()
+        self._see_off(now_s)
         is_heartbeat = now_s >= self._heartbeat_s
         if is_heartbeat:
             self._heartbeat_s = now_s + self.config.heartbeat_s
@@ -70,13 +71,31 @@ class _SyncObj(Follower):
             else:
                 self._stream(name, progress, is_heartbeat)
 
+    def _see_off(self, now_s: float) -> None:
+        """Let removed members go that know it, or that time or a snapshot would have to teach."""
+        for name, departure in tuple(self._departures.items()):
+            progress = self._progress_of(name)
+            is_far = progress.sending is not None or progress.next <= self.journal.base_index
+            if is_far or departure.is_over(progress.match, now_s):
+                progress.sending = None
+                del self._departures[name]
+                self._use_configuration()
+
+    def _end_for(self, name: str) -> int:
+        """Return up to where a member is sent the log.
+
+        One that was removed is still needed if that should not come to be committed, so it must
+        not hear of it before.
+        """
+        return self.__raftCommitIndex if name in self._departures else self.journal.last
+
     def _progress_of(self, name: str) -> Progress:
         if name not in self._progress:
             self._progress[name] = Progress(self.journal.last, self._clock_s())
         return self._progress[name]
 
     def _stream(self, name: str, progress: Progress, is_heartbeat: bool) -> None:
-        while progress.next <= self.journal.last and not progress.is_full:
+        while progress.next <= self._end_for(name) and not progress.is_full:
             if not self._network.is_writable(name):
                 break
             self._send_append(name, progress)
@@ -90,8 +109,9 @@ class _SyncObj(Follower):
         previous_term = journal.term_at(previous)
         assert previous_term is not None
         entries: list[Entry] = []
-        if not is_empty and progress.next <= journal.last and self._network.is_writable(name):
-            entries = journal.range(progress.next, journal.last + 1, self.config.batch_bytes)
+        end = self._end_for(name)
+        if not is_empty and progress.next <= end and self._network.is_writable(name):
+            entries = journal.range(progress.next, end + 1, self.config.batch_bytes)
         message = AppendEntries(
             self.__raftCurrentTerm,
             self._sequence,
@@ -188,6 +208,7 @@ class _SyncObj(Follower):
         if not self.is_voter and self.__raftCommitIndex >= self.configuration.index:
             self.hand_over()
             self._become_follower(self.__raftCurrentTerm)
+            self.is_removed = True
         elif not self.configuration.is_quorum(self._answering_now()):
             self._become_follower(self.__raftCurrentTerm)
 

@@ -19,6 +19,7 @@ from pysyncobj.transport import Transport
 from pysyncobj.version import VERSION
 
 from rlog.config import LogConfig
+from rlog.departures import Departure
 from rlog.held import Held
 from rlog.journal import Journal
 from rlog.membership import CONFIGURATION, FOUNDING, Configuration, Membership, kind_of
@@ -101,6 +102,8 @@ class _SyncObj(pysyncobj.SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         self._heard_s = float("-inf")
         self._membership = Membership(Configuration(0, tuple(sorted(founded))))
         self._foundings: dict[int, str] = {}  # ids by their entries; more than one after a recovery
+        self._departures: dict[str, Departure] = {}  # of members that a leader removed
+        self.is_removed = False  # we belonged once, and as far as we know no more
         super().__init__(config.name, [], _timing(config), nodeClass=Node, transport=_inert())
         self.__raftLog = _TermJournal(journal)
         self.__raftCurrentTerm: int = journal.term
@@ -148,6 +151,11 @@ class _SyncObj(pysyncobj.SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
     def configuration(self) -> Configuration:
         """Who votes now."""
         return self._membership.newest
+
+    @property
+    def committed_members(self) -> tuple[str, ...]:
+        """Who belongs for certain, as far as this member knows."""
+        return self._membership.at(self.__raftCommitIndex).members
 
     @property
     def is_voter(self) -> bool:
@@ -205,7 +213,8 @@ class _SyncObj(pysyncobj.SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
 
     def _use_configuration(self) -> None:
         """Make the links and the base's set of nodes follow the newest configuration."""
-        wanted = {Node(name) for name in self.configuration.members if name != self.name}
+        reached = (*self.configuration.members, *self._departures)
+        wanted = {Node(name) for name in reached if name != self.name}
         for node in sorted(wanted - self.__otherNodes, key=str):
             self._network.reach(node.id)
         for node in sorted(self.__otherNodes - wanted, key=str):
@@ -244,6 +253,9 @@ class _SyncObj(pysyncobj.SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         self.__setState(Role.FOLLOWER)
         self.__raftLeader: Node | None = Node(leader) if leader else None
         self._reads.refuse_all()
+        if self._departures:
+            self._departures.clear()
+            self._use_configuration()
 
     def step_down(self) -> None:
         """Lead no more."""

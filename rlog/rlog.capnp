@@ -4,7 +4,8 @@
 struct Entry { index @0 :UInt64; term @1 :UInt64; command @2 :Data; }
 struct RequestVote { term @0 :UInt64; isPreVote @1 :Bool; isForced @2 :Bool; lastIndex @3 :UInt64; lastTerm @4 :UInt64; clusterId @5 :Text; }
 # isAmnesiac: the voter does not know what it promised before.
-struct Vote { term @0 :UInt64; isPreVote @1 :Bool; isGranted @2 :Bool; isAmnesiac @3 :Bool; }
+# removedAt: a committed entry, and its term, as of which the candidate is no member; 0: none that the voter knows of.
+struct Vote { term @0 :UInt64; isPreVote @1 :Bool; isGranted @2 :Bool; isAmnesiac @3 :Bool; removedAt @4 :UInt64; removedTerm @5 :UInt64; }
 # last: the leader's last index when it sent this.
 struct AppendEntries {
   term @0 :UInt64; sequence @1 :UInt64; committed @2 :UInt64; previousIndex @3 :UInt64; previousTerm @4 :UInt64; entries @5 :List(Entry);

@@ -21,6 +21,11 @@ class OperatorView:
         return self._store is not None and not self._is_broken
 
     @property
+    def is_removed(self) -> bool:
+        """Whether it belonged once and does no more, as far as it knows."""
+        return self.is_open and self._raft.is_removed
+
+    @property
     def committed(self) -> int:
         """Highest index known to be committed."""
         return self._raft.committed if self.is_open else 0

@@ -189,10 +189,11 @@ def _add_told(view: MasterView, told: list[tuple[MasterView, ...]]) -> MasterVie
     if leading:
         newest = max(leading, key=lambda views: views[0].term)
         told = [newest]
-        view = replace(view, member="")
+        view = replace(view, member=view.member if view.member == "removed" else "")
     for views in told:
         for known in views:
-            if known.address == view.address and known.member and not view.member:
+            is_better = known.member and view.member in ("", "removed")
+            if known.address == view.address and is_better:
                 view = replace(view, member=known.member, lag=known.lag)
     return view
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from master.ctl.asking import ask_every_master, run
 from master.ctl.lists import open_console
 from master.ctl.objects import plain_master
-from master.ctl.tables import Column, amount, tabulate
+from master.ctl.tables import Column, amount, role_of, tabulate
 from master.ctl.target import CommandError, Target
 from protocol.messages.operator import MasterView
 from protocol.resources import Resources
@@ -52,7 +52,7 @@ def _columns(committed: int) -> tuple[Column, ...]:
 
     return (
         Column("MASTER", lambda v, _: v.address, shrinks=True),
-        Column("ROLE", lambda v, _: v.role if v.is_reachable else "unreachable"),
+        Column("ROLE", lambda v, _: role_of(v)),
         Column("TERM", lambda v, _: number(v, v.term), is_number=True),
         Column("LAST", lambda v, _: number(v, v.last), is_number=True),
         Column("LAG", lambda v, _: number(v, max(0, committed - v.applied)), is_number=True),

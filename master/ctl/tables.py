@@ -39,6 +39,7 @@ STYLES = {
     "leader": "green",
     "learner": "yellow",
     "no member": "red",
+    "removed": "red",
     "connected": "green",
     "unreachable": "red",
     "disconnected": "yellow",

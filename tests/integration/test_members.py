@@ -100,6 +100,23 @@ def test_cluster_grows_to_five_and_shrinks_again(cluster: Cluster) -> None:
     assert len({view["cluster_id"] for view in look(cluster).values()}) == 1
 
 
+def test_removed_master_knows_it_and_can_be_added_again(cluster: Cluster) -> None:
+    led = leader(cluster)
+    present, away = (a for a in cluster.embedded.addresses if a != led)
+    child_of(cluster, away).kill()
+    do(cluster, "remove", away)
+    restart(child_of(cluster, away))
+    says(child_of(cluster, away), "this master was removed from the cluster; stop it")
+    do(cluster, "remove", present)
+    says(child_of(cluster, present), "this master was removed from the cluster; stop it")
+    shown = {view["address"]: view["member"] for view in cluster.ask("masters")}
+    assert shown == {led: "voter", present: "removed", away: "removed"}
+    assert cluster.quorate("log", "status").stdout.count(" removed ") == 2
+    do(cluster, "add", away)
+    do(cluster, "promote", away, "--wait", "20")
+    assert voters(cluster) == {led, away}
+
+
 def test_killed_master_is_replaced(cluster: Cluster) -> None:
     killed = next(a for a in cluster.embedded.addresses if a != leader(cluster))
     child_of(cluster, killed).kill()

@@ -170,7 +170,7 @@ def test_removed_learner_is_sent_nothing_more(bench: RaftBench) -> None:
     leader = bench.elect("a")
     add_learner(bench, leader, "d")
     leader.raft.remove("d")
-    bench.settle()
+    beat(bench)
     assert leader.raft.peers == ("b", "c")
 
 

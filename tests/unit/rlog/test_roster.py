@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from protocol.errors import NotLeader, Unavailable
+from rlog.notices import REMOVED
 from rlog.raft_changes import ChangeRefused
 from rlog.store import Store
 from tests.unit.rlog.sites import NAMES, Cluster, Site, append
@@ -99,9 +100,44 @@ def test_leader_that_is_removed_answers_and_hands_over(three: Cluster) -> None:
     with capture_logs() as lines:
         three.run(change(leader, "remove", leader.name), leader)
         three.wait(0.5)
-    assert "this master was removed from its cluster; stop it" in [x["event"] for x in lines]
+    assert [line["event"] for line in lines].count(REMOVED) == 1
     successor = three.wait_for_leader()
     assert leader.name not in successor.log.configuration.members
+
+
+def test_removed_master_is_told_once_and_may_be_added_again(three: Cluster) -> None:
+    leader = three.wait_for_leader()
+    three.wait(0.5)
+    removed = next(site for site in three.sites.values() if site is not leader)
+    with capture_logs() as lines:
+        three.run(change(leader, "remove", removed.name), leader)
+        three.wait(10.0)
+    assert [line["event"] for line in lines].count(REMOVED) == 1
+    assert removed.log.is_removed
+    assert leader.log.reachable == frozenset(leader.log.configuration.voters) - {leader.name}
+    three.run(change(leader, "add", removed.name), leader)
+    three.wait(2.0)
+    three.run(change(leader, "promote", removed.name), leader)
+    three.wait(0.5)
+    assert not removed.log.is_removed
+    assert removed.log.configuration.voters == NAMES
+
+
+def test_master_that_was_away_when_it_was_removed_is_told_when_it_asks(three: Cluster) -> None:
+    leader = three.wait_for_leader()
+    three.wait(0.5)
+    away = next(name for name in NAMES if name != leader.name)
+    site = three.sites.pop(away)
+    three.run(site.stop(), site)
+    three.run(change(leader, "remove", away), leader)
+    three.wait(10.0)
+    term = leader.log.term
+    with capture_logs() as lines:
+        returned = three.add(away)
+        three.wait(10.0)
+    assert [line["event"] for line in lines].count(REMOVED) == 1
+    assert returned.log.is_removed
+    assert (leader.log.is_leader, leader.log.term) == (True, term)
 
 
 def test_follower_does_not_change_the_members(three: Cluster) -> None:
