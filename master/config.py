@@ -27,6 +27,7 @@ class MasterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     credentials: str = ""  # file of `principal secret [role,…]` lines
     insecure: bool = False  # everybody who reaches the port may do everything
     principal: str = ""  # whose secret it shows its peers; empty: the first that may be a replica
+    repair: Literal["auto", "refuse"] = "auto"  # what a damaged data file comes to
     metrics: str = ""  # address of the Prometheus page; empty: none
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

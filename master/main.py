@@ -20,12 +20,12 @@ from observability.logs import configure
 from observability.master_metrics import MasterMetrics
 from observability.projections import ClusterTotals, Holding, Share
 from protocol.descriptors import raise_descriptor_limit
-from protocol.errors import Broken, Fault
+from protocol.errors import Broken, CorruptLog, Fault
 from protocol.ids import FrameworkId
 from protocol.links import parse_address
 from protocol.settings import ConfigError
-from rlog.examine import examine
 from rlog.fork import ForkingDumper
+from rlog.repair import prepare
 
 log = structlog.get_logger()
 
@@ -88,6 +88,13 @@ def run(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let everybody in; for trials.")
     ] = False,
+    repair: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="auto: set a damaged data file aside, for the others to fill anew; refuse.",
+        ),
+    ] = "",
     metrics: Annotated[
         str,
         typer.Option(
@@ -127,13 +134,29 @@ def run(
         log.warning("unlikely setting", warning=warning)
     try:
         os.makedirs(chosen.data_dir, mode=0o700, exist_ok=True)
-        examine(chosen.data_dir)
-        uvloop.run(serve_until_stopped(chosen))
+        _serve_on_sound_data(chosen)
     except (Fault, ConfigError) as error:
         _give_up(str(error), 1)
     except OSError as error:
         text = error.strerror or str(error)
         _give_up(f"{error.filename}: {text}" if error.filename else text, 1)
+
+
+def _serve_on_sound_data(config: MasterConfig) -> None:
+    """Run the master; begin anew when its data file turns out to be damaged, and was repaired.
+
+    Raises: Fault, ConfigError, OSError with a text for the operator.
+    """
+    is_repairing = config.repair == "auto"
+    met: CorruptLog | None = None
+    while True:
+        is_new = prepare(config.data_dir, config.name, config.cluster, is_repairing=is_repairing)
+        if met is not None and not is_new:
+            raise met  # the file is whole: it is not the disk that is wrong
+        try:
+            return uvloop.run(serve_until_stopped(config))
+        except CorruptLog as error:
+            met = error
 
 
 async def serve_until_stopped(config: MasterConfig) -> None:

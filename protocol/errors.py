@@ -62,6 +62,10 @@ class CorruptLog(Broken):
     """The log holds bytes that were never written to it, or that this version cannot read."""
 
 
+class DamagedLog(CorruptLog):
+    """The file of the log holds bytes that were never written to it."""
+
+
 class StorageLost(Broken):
     """The disk refuses or is full: nothing can be promised any more."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.errors import CorruptLog
+from protocol.errors import CorruptLog, DamagedLog
 from rlog.log import Committed
 from rlog.membership import PAYLOAD, is_known, kind_of
 from rlog.messages import Entry
@@ -44,6 +44,17 @@ class Outline:
         return self.last - self.position.base_index
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with an archive."""
+
+    text: str
+    is_damage: bool = True  # or whole, but not for this version
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Archive:
     """One moment of a log; what others write meanwhile is not seen."""
 
@@ -76,7 +87,7 @@ class Archive:
             yield unpack_entry(expected, row if key == INDEX.pack(expected) else None)
             expected += 1
         if expected <= last:
-            raise CorruptLog(f"entry {expected} is missing")
+            raise DamagedLog(f"entry {expected} is missing")
 
     def payloads(self, last: int) -> Iterator[Committed]:
         """Yield the payloads after the snapshot, up to the entry `last`. Raises: CorruptLog."""
@@ -95,10 +106,10 @@ class Archive:
             return None
         content = b"".join(self.snapshot_chunks())
         if not check_content(snapshot, content):
-            raise CorruptLog(f"the snapshot of entry {snapshot.index} fails its checksum")
+            raise DamagedLog(f"the snapshot of entry {snapshot.index} fails its checksum")
         return content
 
-    def check(self, on_entry: Callable[[int], None] = lambda index: None) -> Iterator[str]:
+    def check(self, on_entry: Callable[[int], None] = lambda index: None) -> Iterator[Finding]:
         """Read everything and yield what is wrong with it; `on_entry` hears of the progress."""
         yield from self._check_outline()
         yield from self._check_snapshot()
@@ -106,45 +117,46 @@ class Archive:
         for key, row in self._tables.rows(self._txn, 0):
             found = INDEX.unpack(key)[0] if len(key) == INDEX.size else None
             if found is None or found < expected:
-                yield f"a row under the key {key.hex()} is no entry of this log"
+                yield Finding(f"a row under the key {key.hex()} is no entry of this log")
                 continue
             if found > expected:
                 yield _missing(expected, found - 1)
             try:
                 entry = unpack_entry(found, row)
             except CorruptLog as error:
-                yield str(error)
+                yield Finding(str(error))
             else:
                 yield from self._check_entry(entry, term)
                 term = entry.term
             expected = found + 1
             on_entry(found)
 
-    def _check_outline(self) -> Iterator[str]:
+    def _check_outline(self) -> Iterator[Finding]:
         outline, position = self.outline, self.outline.position
         if outline.last < position.committed:
             yield _missing(outline.last + 1, position.committed)
         if not position.base_index <= outline.snapshot.index <= position.committed:
-            yield (
+            yield Finding(
                 f"the snapshot of entry {outline.snapshot.index} does not join the entries "
                 f"{outline.first} to {position.committed}"
             )
 
-    def _check_snapshot(self) -> Iterator[str]:
+    def _check_snapshot(self) -> Iterator[Finding]:
         snapshot, size, crc = self.outline.snapshot, 0, 0
         for chunk in self.snapshot_chunks() if snapshot.index else ():
             size, crc = size + len(chunk), zlib.crc32(chunk, crc)
         if (size, crc) != (snapshot.size, snapshot.crc):
-            yield f"the snapshot of entry {snapshot.index} fails its checksum"
+            yield Finding(f"the snapshot of entry {snapshot.index} fails its checksum")
 
-    def _check_entry(self, entry: Entry, previous_term: int) -> Iterator[str]:
+    def _check_entry(self, entry: Entry, previous_term: int) -> Iterator[Finding]:
         if not previous_term <= entry.term <= self.outline.position.term:
-            yield (
+            yield Finding(
                 f"entry {entry.index} is of term {entry.term}, out of order after "
                 f"term {previous_term} in term {self.outline.position.term}"
             )
         if not is_known(entry.command):
-            yield f"entry {entry.index} is of a kind this version does not know"
+            text = f"entry {entry.index} is of a kind this version does not know"
+            yield Finding(text, is_damage=False)
 
 
 @contextlib.contextmanager
@@ -154,11 +166,11 @@ def open_archive(directory: str) -> Iterator[Archive]:
         try:
             archive = Archive(tables, txn)
         except CorruptLog as error:
-            raise CorruptLog(f"{directory}: {error}") from error
+            raise type(error)(f"{directory}: {error}") from error
         yield archive
 
 
-def _missing(first: int, last: int) -> str:
-    return (
-        f"entry {first} is missing" if first == last else f"entries {first} to {last} are missing"
-    )
+def _missing(first: int, last: int) -> Finding:
+    if first == last:
+        return Finding(f"entry {first} is missing")
+    return Finding(f"entries {first} to {last} are missing")

@@ -70,7 +70,7 @@ class _SyncObj(Member):
                 self._hold(node.id, Vote(self.__raftCurrentTerm, is_pre_vote=True))
             return
         if request.is_pre_vote:
-            is_granted = request.term > self.__raftCurrentTerm and self._is_up_to_date(request)
+            is_granted = request.term > self.__raftCurrentTerm and self._is_fit(request)
             term = request.term if is_granted else self.__raftCurrentTerm
             self._hold(node.id, self._grant_of(term, is_pre_vote=True, is_granted=is_granted))
             return
@@ -114,7 +114,7 @@ class _SyncObj(Member):
 
     def _grant(self, node: Node, request: RequestVote) -> bool:
         """Give this term's one vote, or say that it was given to the same member before."""
-        if request.term < self.__raftCurrentTerm or not self._is_up_to_date(request):
+        if request.term < self.__raftCurrentTerm or not self._is_fit(request):
             return False
         if self.__votedForNodeId is None:
             self.__setCurrentTerm(request.term, node.id)
@@ -127,6 +127,15 @@ class _SyncObj(Member):
         """Whether there is a leader that an election would only disturb."""
         silence_s = self._clock_s() - self._heard_s
         return self.__raftState == Role.LEADER or silence_s < self.config.election_timeout_s
+
+    def _is_fit(self, request: RequestVote) -> bool:
+        """Whether a candidate lacks nothing that we know of.
+
+        Who knows that the cluster was founded, though not what was decided there, helps nobody to
+        found it a second time.
+        """
+        is_witness = self.is_amnesiac and bool(self.journal.standing.cluster_id)
+        return self._is_up_to_date(request) and bool(request.last_index or not is_witness)
 
     def _is_up_to_date(self, request: RequestVote) -> bool:
         last = self.journal.last

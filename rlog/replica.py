@@ -13,7 +13,6 @@ from protocol.errors import Broken, CorruptLog, DiskFull, Diverged, NotLeader, S
 from protocol.handshake import Admit, LinkIdentity
 from protocol.peer import Receiver
 from rlog.config import LogConfig
-from rlog.directory import how_to_repair
 from rlog.dump import Dumper, InlineDumper
 from rlog.journal import Job
 from rlog.log import Committed, LogReader
@@ -342,8 +341,7 @@ class ReplicatedLog(OperatorView):
             return
         self._is_broken = True
         if isinstance(error, CorruptLog):
-            path = self._config.directory
-            error = CorruptLog(f"{path}: {error}; {how_to_repair(path)}")
+            error = type(error)(f"{self._config.directory}: {error}")
         log.error("the log cannot go on", reason=str(error))
         self._raft.step_down()
         if self._writing is None:

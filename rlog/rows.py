@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from protocol.errors import CorruptLog
+from protocol.errors import DamagedLog
 from rlog.membership import names_of
 from rlog.messages import Entry
 
@@ -64,15 +64,15 @@ def pack_entry(entry: Entry) -> tuple[bytes, bytes]:
 
 
 def unpack_entry(index: int, row: bytes | None) -> Entry:
-    """Return the entry of a row. Raises: CorruptLog."""
+    """Return the entry of a row. Raises: DamagedLog."""
     if row is None:
-        raise CorruptLog(f"entry {index} is missing")
+        raise DamagedLog(f"entry {index} is missing")
     if len(row) < _ENTRY.size:
-        raise CorruptLog(f"entry {index} is cut short")
+        raise DamagedLog(f"entry {index} is cut short")
     term, crc = _ENTRY.unpack_from(row)
     command = row[_ENTRY.size :]
     if _entry_crc(index, term, command) != crc:
-        raise CorruptLog(f"entry {index} fails its checksum")
+        raise DamagedLog(f"entry {index} fails its checksum")
     return Entry(index, term, command)
 
 
@@ -87,7 +87,7 @@ def pack_position(position: Position) -> bytes:
 
 
 def unpack_position(row: bytes) -> Position:
-    """Return the position of a row. Raises: CorruptLog."""
+    """Return the position of a row. Raises: DamagedLog."""
     content = _unseal(row, "term and vote")
     term, committed, base_index, base_term = _POSITION.unpack_from(content)
     return Position(term, content[_POSITION.size :].decode(), committed, base_index, base_term)
@@ -99,7 +99,7 @@ def pack_words(words: Iterable[str]) -> bytes:
 
 
 def unpack_words(row: bytes, what: str) -> tuple[str, ...]:
-    """Return the words of a row. Raises: CorruptLog, calling it `what`."""
+    """Return the words of a row. Raises: DamagedLog, calling it `what`."""
     return tuple(_unseal(row, what).decode().split("\n"))
 
 
@@ -111,7 +111,7 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def unpack_snapshot(row: bytes) -> Snapshot:
-    """Return the snapshot of a row. Raises: CorruptLog."""
+    """Return the snapshot of a row. Raises: DamagedLog."""
     content = _unseal(row, "the snapshot's header")
     index, term, configuration_index, size, crc = _HEADER.unpack_from(content)
     # Older rows end with the voters.
@@ -130,7 +130,7 @@ def pack_standing(standing: Standing) -> bytes:
 
 
 def unpack_standing(row: bytes) -> Standing:
-    """Return the standing of a row. Raises: CorruptLog."""
+    """Return the standing of a row. Raises: DamagedLog."""
     content = _unseal(row, "the member's standing")
     term, until = _STANDING.unpack_from(content)
     return Standing(content[_STANDING.size :].decode(), term, until)
@@ -142,11 +142,11 @@ def pack_checksums(index: int, checksums: tuple[int, ...]) -> bytes:
 
 
 def unpack_checksums(row: bytes, snapshot: Snapshot) -> tuple[int, ...]:
-    """Return the checksums of a snapshot's chunks. Raises: CorruptLog."""
+    """Return the checksums of a snapshot's chunks. Raises: DamagedLog."""
     content = _unseal(row, "the snapshot's checksums")
     count = -(-snapshot.size // CHUNK_BYTES)
     if len(content) != INDEX.size + 4 * count or INDEX.unpack_from(content)[0] != snapshot.index:
-        raise CorruptLog(f"the checksums are not those of the snapshot of entry {snapshot.index}")
+        raise DamagedLog(f"the checksums are not those of the snapshot of entry {snapshot.index}")
     return struct.unpack_from(f"<{count}I", content, INDEX.size)
 
 
@@ -178,5 +178,5 @@ def _seal(content: bytes) -> bytes:
 def _unseal(row: bytes, what: str) -> bytes:
     content = row[_CRC.size :]
     if len(row) < _CRC.size or _CRC.pack(zlib.crc32(content)) != row[: _CRC.size]:
-        raise CorruptLog(f"{what} fails its checksum")
+        raise DamagedLog(f"{what} fails its checksum")
     return content

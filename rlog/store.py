@@ -9,7 +9,7 @@ from typing import Any
 
 import lmdb
 
-from protocol.errors import Broken, CorruptLog, StorageLost
+from protocol.errors import Broken, CorruptLog, DamagedLog, StorageLost
 from rlog.directory import LogDirectory
 from rlog.journal import TAIL_MAX, Job, Journal, size_of
 from rlog.messages import Entry
@@ -42,6 +42,8 @@ SCHEMA_UNSEALED = "1"  # read, and sealed when it is opened to be written
 MAP_BYTES = 64 << 20  # at first; grows by itself; small, because each simulated member maps one
 MAP_SPARE_BYTES = 4 << 20
 SWEEP_MAX = 64  # chunks of former snapshots deleted per job, so that no fsync waits long for it
+# What LMDB finds wrong with a file; with its other errors the file may be whole.
+DAMAGES = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
 READERS_MAX = 8  # of the environment, in all processes that look at it
 
 
@@ -90,7 +92,7 @@ class Tables:
         """See that no row hides under a key that was damaged. Raises: CorruptLog."""
         for key in txn.cursor(self.meta).iternext(values=False):
             if key not in KEYS:
-                raise CorruptLog(f"a row has the unknown key {key!r}")
+                raise DamagedLog(f"a row has the unknown key {key!r}")
 
     def identity(self, txn: Any) -> Identity | None:
         """Return whose it is; None: nobody's yet. Raises: CorruptLog."""
@@ -102,7 +104,7 @@ class Tables:
         else:
             words = unpack_words(row, "the name of its owner")
         if len(words) != 3:
-            raise CorruptLog("the name of its owner cannot be read")
+            raise DamagedLog("the name of its owner cannot be read")
         return Identity(*words)
 
     def founded(self, txn: Any) -> tuple[str, ...]:
@@ -177,6 +179,8 @@ def look_into(path: str) -> Iterator[tuple[Tables, Any]]:
                 yield tables, txn
         finally:
             tables.env.close()
+    except DAMAGES as error:
+        raise DamagedLog(f"{path}: {error}") from error
     except lmdb.Error as error:
         raise CorruptLog(f"{path}: {error}") from error
 

@@ -25,6 +25,12 @@ def test_config_takes_file_then_flags_then_settings(tmp_path: Path) -> None:
     assert (config.listen, config.cluster, config.agent_timeout_s) == ("a:7000", "flag", 4.5)
 
 
+def test_config_says_what_a_damaged_file_comes_to() -> None:
+    assert load_config("", {"listen": "b:7000", **SECURE}).repair == "auto"
+    assert load_config("", {"listen": "b:7000", "repair": "refuse", **SECURE}).repair == "refuse"
+    assert "repair" in refusal({"listen": "b:7000", "repair": "perhaps", **SECURE})
+
+
 def test_config_reads_peers_from_one_word() -> None:
     config = load_config("", {"listen": "b:7000", "peers": THREE, **SECURE})
     assert config.peers == ("a:7000", "b:7000", "c:7000")
