@@ -1,4 +1,4 @@
-"""Copies of the log for operators: its snapshot and its committed entries, a frame at a time."""
+"""The log for operators: its snapshot and committed entries in frames, and made short on demand."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ from protocol.messages.operator import (
     ReadSnapshot,
     SnapshotPart,
 )
+from rlog.clearing import Clearing, Outcome
 from rlog.replica import ReplicatedLog
 
 ENTRIES_BYTES = 256 << 10  # per answer, beyond the first entry
@@ -21,6 +22,11 @@ class LogCopier:
 
     def __init__(self, log: ReplicatedLog, cluster: str, clock_ns: Callable[[], int]) -> None:
         self._log, self._cluster, self._clock_ns = log, cluster, clock_ns
+        self._clearing = Clearing(log)
+
+    def compact(self, done: Callable[[Outcome], None]) -> None:
+        """Have a snapshot taken now, and what it covers dropped."""
+        self._clearing.begin(done)
 
     def answer(self, request: ReadSnapshot | ReadEntries) -> SnapshotPart | EntriesPart | Failed:
         """Return what was asked for, or why not."""

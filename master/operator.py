@@ -1,6 +1,7 @@
 """What operators ask: views at a proven point of the log, and the few things they change."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import Any, Protocol, TypeAlias
 
 from master.answers import Outcome, Submit, reason_of
@@ -22,6 +23,7 @@ from protocol.messages.link import Leader
 from protocol.messages.operator import (
     AddMaster,
     Agents,
+    CompactLog,
     Done,
     Failed,
     Frameworks,
@@ -33,6 +35,7 @@ from protocol.messages.operator import (
     ListQuotas,
     ListRoles,
     ListTasks,
+    LogCompacted,
     Masters,
     MasterView,
     OfferList,
@@ -50,6 +53,7 @@ from protocol.messages.operator import (
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.quantities import amounts_of
+from rlog.clearing import Cleared
 from rlog.raft_changes import ChangeRefused
 from rlog.roster import Outcome as ChangeOutcome
 
@@ -80,6 +84,8 @@ class Copier(Protocol):
     """`master.copying.LogCopier`."""
 
     def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage: ...
+
+    def compact(self, done: Callable[[Cleared | Fault], None]) -> None: ...
 
 
 class ChangeMembers(Protocol):
@@ -127,6 +133,8 @@ class OperatorReceiver:
                 self._answer_list(peer, request)
             case ReadSnapshot() | ReadEntries():
                 _send(peer, self._copier.answer(request))
+            case CompactLog():
+                self._compact(peer, request)
             case _ if isinstance(request, Change):
                 self._change(peer, request)
             case AddMaster() | PromoteMaster() | RemoveMaster() | TransferLeadership():
@@ -151,6 +159,15 @@ class OperatorReceiver:
                 _send(peer, Done(request.call))
 
         self._submit(_command_of(request, peer), answer)
+
+    def _compact(self, peer: Link, request: CompactLog) -> None:
+        def answer(outcome: Cleared | Fault) -> None:
+            if isinstance(outcome, Fault):
+                _send(peer, _failed(request.call, outcome))
+            else:
+                _send(peer, LogCompacted(request.call, *astuple(outcome)))
+
+        self._copier.compact(answer)
 
     def _change_masters(self, peer: Link, request: MemberChange) -> None:
         def answer(outcome: ChangeOutcome) -> None:

@@ -24,6 +24,8 @@ struct ReadFile { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; file @
 # A copy of a master's log: its snapshot piece by piece, then the committed entries after it.
 struct ReadSnapshot { call @0 :UInt64; index @1 :UInt64; offset @2 :UInt64; }      # index 0: the newest, from its beginning
 struct ReadEntries { call @0 :UInt64; first @1 :UInt64; last @2 :UInt64; }
+# Have the master that is asked take a snapshot now and drop all entries that it covers; answered when both are on its disk.
+struct CompactLog { call @0 :UInt64; }
 
 struct MasterView {
   address @0 :Text; role @1 :Text; term @2 :UInt64; committed @3 :UInt64; applied @4 :UInt64; isReachable @5 :Bool; version @6 :Text;
@@ -63,6 +65,7 @@ struct SnapshotPart {
 }
 struct LogEntry { index @0 :UInt64; term @1 :UInt64; command @2 :Data; }
 struct EntriesPart { call @0 :UInt64; entries @1 :List(LogEntry); }                # at least one, if any was asked for
+struct LogCompacted { call @0 :UInt64; index @1 :UInt64; sizeBytes @2 :UInt64; dropped @3 :UInt64; kept @4 :UInt64; usedBytes @5 :UInt64; }   # sizeBytes: of the snapshot; entries; usedBytes: of the file
 struct Failed { call @0 :UInt64; reason @1 :Text; text @2 :Text; leader @3 :Text; }
 
 struct OperatorMessage { union {
@@ -75,4 +78,5 @@ struct OperatorMessage { union {
   readSnapshot @20 :ReadSnapshot; readEntries @21 :ReadEntries; snapshotPart @22 :SnapshotPart; entriesPart @23 :EntriesPart;
   addMaster @24 :AddMaster; promoteMaster @25 :PromoteMaster; removeMaster @26 :RemoveMaster; transferLeadership @27 :TransferLeadership;
   setQuota @28 :SetQuota; listQuotas @29 :ListQuotas; quotas @30 :Quotas;
+  compactLog @31 :CompactLog; logCompacted @32 :LogCompacted;
 } }

@@ -8,6 +8,7 @@ import shutil
 from protocol.errors import Broken, DiskFull, StorageLost
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+DATA = "data.mdb"
 FULL_BYTES_MAX = 64 << 10  # so little left, and a write that came out short met the end of the disk
 
 
@@ -39,6 +40,12 @@ class LogDirectory:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+    def take_over(self, prepared: str) -> None:
+        """Let the data file of a directory within this one take the place of ours, durably."""
+        os.replace(os.path.join(prepared, DATA), os.path.join(self.path, DATA))
+        self.make_names_durable()
+        shutil.rmtree(prepared)
 
     @property
     def free_bytes(self) -> int:

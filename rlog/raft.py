@@ -38,6 +38,7 @@ class _SyncObj(Changer):
     _told_term = 0  # the term in which the reader was told to lead, 0: it follows
     _told_leader = ""
     is_yielding = False  # appends wait while another member is asked to lead
+    _clear_to = 0  # entries up to here are dropped as soon as a snapshot covers them
     _was_full = False  # at the end of the last turn the reader could not append
 
     # What comes in
@@ -119,8 +120,21 @@ class _SyncObj(Changer):
         """Note that a job is on disk; return the snapshot that came to rest with it."""
         snapshot = self.journal.done(job)
         if snapshot is not None:
-            self.journal.compact(max(0, snapshot.index - self.config.keep_entries))
+            index = max(
+                snapshot.index - self.config.keep_entries, min(self._clear_to, snapshot.index)
+            )
+            self.journal.compact(max(0, index))
         return snapshot
+
+    def clear(self) -> int:
+        """Let a snapshot cover all that is applied now, and no entry before it stay.
+
+        Returns the index from which on entries are held when that is done, less one.
+        """
+        self._clear_to = self.__raftLastApplied
+        if self.journal.snapshot.index >= self._clear_to:
+            self.journal.compact(self._clear_to)
+        return self._clear_to
 
     def take_answers(self) -> list[tuple[Then, bool]]:
         """Return the read barriers to be called back now."""
@@ -196,7 +210,8 @@ class _SyncObj(Changer):
         """Let the reader write its state down instead of ever more entries."""
         journal, config, index = self.journal, self.config, self.__raftLastApplied
         is_long = index - journal.snapshot.index >= config.snapshot_entries
-        is_due = is_long or self._applied_bytes >= config.snapshot_bytes
+        is_asked = journal.snapshot.index < self._clear_to
+        is_due = is_long or is_asked or self._applied_bytes >= config.snapshot_bytes
         if is_due and self.taking.is_welcome:
             capture = self.reader.snapshot()
             if capture is not None and self.taking.begin(capture, index, self._applied_bytes):

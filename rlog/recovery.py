@@ -66,10 +66,7 @@ def recover(directory: str) -> Holding:
             store.add(Entry(store.last + 1, store.term, command))
         store.set_standing(Standing(cluster_id))
         store.set_committed(store.last)
-        while store.is_dirty:
-            job = store.take()
-            store.write(job)
-            store.done(job)
+        store.write_all()
         return _hold(store, name, cluster)
     finally:
         store.close()
@@ -97,12 +94,13 @@ def _hold(store: Store, name: str, cluster: str) -> Holding:
         last_term=last_term,
         committed=store.committed,
         snapshot=store.snapshot.index,
-        configuration=_find_configuration(store),
+        configuration=membership_of(store).newest,
         is_amnesiac=bool(standing.amnesia_until) or not store.last,
     )
 
 
-def _find_configuration(store: Store) -> Configuration:
+def membership_of(store: Store) -> Membership:
+    """Return all configurations that a store holds."""
     snapshot = store.snapshot
     known = Configuration(snapshot.configuration_index, snapshot.voters, snapshot.learners)
     membership = Membership(known if snapshot.index else Configuration(0, store.found(())))
@@ -113,4 +111,4 @@ def _find_configuration(store: Store) -> Configuration:
             if kind_of(entry.command) == CONFIGURATION:
                 membership.append(entry.index, entry.command)
         index += len(entries)
-    return membership.newest
+    return membership

@@ -8,14 +8,14 @@ import msgspec
 import structlog
 
 from protocol.errors import CorruptLog, DamagedLog, Fault
-from rlog.directory import LogDirectory, how_to_repair
+from rlog.directory import DATA, LogDirectory, how_to_repair
 from rlog.examine import Say, ask_child, examine
 from rlog.membership import CONFIGURATION, Configuration, kind_of, members_of
 from rlog.rows import INDEX, Standing, unpack_entry
 from rlog.store import SCHEMA, Store, look_into
 
 KEPT_MAX = 3  # damaged files; a disk that makes more of them is to be replaced
-KEPT = "data.mdb.damaged-"
+KEPT = f"{DATA}.damaged-"
 UNSEEN = 1  # of `Standing.amnesia_until`, with no term: whatever leader comes first names the entry
 
 log = structlog.get_logger()
@@ -116,7 +116,7 @@ def _find_no_room(directory: str) -> str:
             f"{len(kept)} damaged files are kept in {directory} already; see what is wrong with "
             "the disk, then delete them"
         )
-    needed = os.stat(os.path.join(directory, "data.mdb")).st_blocks * 512
+    needed = os.stat(os.path.join(directory, DATA)).st_blocks * 512
     free = shutil.disk_usage(directory).free
     if free < needed:
         return f"{needed} bytes are needed beside it, and {free} are free"
@@ -131,7 +131,7 @@ def _set_aside(directory: str, proof: Proof) -> str:
     """
     guard = LogDirectory(directory)
     try:
-        fresh, path = os.path.join(directory, "fresh"), os.path.join(directory, "data.mdb")
+        fresh = os.path.join(directory, "fresh")
         shutil.rmtree(fresh, ignore_errors=True)
         store = Store(fresh, proof.name, proof.cluster)
         try:
@@ -141,10 +141,8 @@ def _set_aside(directory: str, proof: Proof) -> str:
         finally:
             store.close()
         kept = os.path.join(directory, f"{KEPT}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-        os.link(path, kept)
-        os.replace(os.path.join(fresh, "data.mdb"), path)
-        guard.make_names_durable()
-        shutil.rmtree(fresh)
+        os.link(os.path.join(directory, DATA), kept)
+        guard.take_over(fresh)
     finally:
         guard.release()
     return kept

@@ -85,7 +85,7 @@ def _close(store: Store, payload: bytes) -> None:
     assert term is not None
     store.add(Entry(store.last + 1, term, payload_command(payload)))
     store.set_committed(store.last)
-    _write(store)
+    store.write_all()
 
 
 def _install(store: Store, snapshot: Snapshot, content: bytearray, voters: tuple[str, ...]) -> None:
@@ -100,9 +100,9 @@ def _install(store: Store, snapshot: Snapshot, content: bytearray, voters: tuple
         for chunk in chunks:
             store.spool(snapshot.index, number, chunk)
             number += 1
-        _write(store)
+        store.write_all()
     store.install(restored, whole.outline.checksums)
-    _write(store)
+    store.write_all()
 
 
 def _add(store: Store, entries: list[Entry]) -> None:
@@ -112,11 +112,4 @@ def _add(store: Store, entries: list[Entry]) -> None:
         command = noop_command() if is_of_old else entry.command
         store.add(Entry(entry.index, entry.term, command))
     store.set_committed(store.last)
-    _write(store)
-
-
-def _write(store: Store) -> None:
-    while store.is_dirty:
-        job = store.take()
-        store.write(job)
-        store.done(job)
+    store.write_all()

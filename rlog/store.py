@@ -88,6 +88,13 @@ class Tables:
         """Wall time of the newest write."""
         return os.stat(os.path.join(self.env.path(), "data.mdb")).st_mtime_ns
 
+    def copy_to(self, path: str) -> None:
+        """Write all that is in use to a directory, without what is free. Raises: StorageLost."""
+        try:
+            self.env.copy(path, compact=True)
+        except lmdb.Error as error:
+            raise StorageLost(f"{path}: {error}") from error
+
     def check_keys(self, txn: Any) -> None:
         """See that no row hides under a key that was damaged. Raises: CorruptLog."""
         for key in txn.cursor(self.meta).iternext(values=False):
@@ -246,6 +253,11 @@ class Store(Journal):
             self._written_standing = job.standing
         except (lmdb.Error, OSError) as error:
             raise self._directory.lose(error, _code_of(error)) from error
+
+    def write_all(self) -> None:
+        """Write until nothing is left to be written. Raises: StorageLost, DiskFull."""
+        while self.is_dirty:
+            self.prove_room()
 
     def prove_room(self) -> None:
         """Write something and have it on disk, with all that earlier processes left unfinished.

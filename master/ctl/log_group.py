@@ -76,6 +76,28 @@ def replay(
     replay(data_dir, until, digest_every, output)
 
 
+@app.command("compact")
+def compact(
+    address: Annotated[
+        str, typer.Argument(metavar="[ADDRESS]", help="host:port of one master; all unless given.")
+    ] = "",
+    data_dir: Annotated[
+        str, typer.Option(metavar="DIR", help="Of a stopped master, whose file is made small.")
+    ] = "",
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+) -> None:
+    """Take a snapshot now and drop the entries it covers; give a stopped master's disk back."""
+    from master.ctl import compact
+    from master.ctl.target import find_target
+
+    if data_dir:
+        compact.compact_directory(data_dir)
+    else:
+        compact.compact_masters(find_target(masters, credentials, insecure), address)
+
+
 @app.command("backup")
 def back_up(
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The new file.")],

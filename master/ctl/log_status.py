@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from master.ctl.asking import ask_every_master, run
 from master.ctl.lists import open_console
 from master.ctl.objects import plain_master
-from master.ctl.tables import Column, amount, role_of, tabulate
+from master.ctl.tables import Column, role_of, size, tabulate
 from master.ctl.target import CommandError, Target
 from protocol.messages.operator import MasterView
-from protocol.resources import Resources
 
 
 def show_status(target: Target, form: str) -> None:
@@ -58,14 +57,10 @@ def _columns(committed: int) -> tuple[Column, ...]:
         Column("LAG", lambda v, _: number(v, max(0, committed - v.applied)), is_number=True),
         Column("SNAPSHOT", lambda v, _: number(v, v.snapshot_index), is_number=True),
         Column("FSYNC", lambda v, _: _milliseconds(v), is_number=True),
-        Column("FILE", lambda v, _: _size(v.used_bytes), is_number=True),
-        Column("FREE", lambda v, _: _size(v.free_bytes), is_number=True),
+        Column("FILE", lambda v, _: size(v.used_bytes), is_number=True),
+        Column("FREE", lambda v, _: size(v.free_bytes), is_number=True),
     )
 
 
 def _milliseconds(view: MasterView) -> str:
     return f"{view.fsync_ns / 1e6:.1f}ms" if view.fsync_ns else "-"
-
-
-def _size(size_bytes: int) -> str:
-    return amount(Resources({"disk": size_bytes}), "disk") if size_bytes else "-"

@@ -58,6 +58,10 @@ class Replay:
             self.index = entry.index
             on_entry(entry.index)
 
+    def dump(self) -> bytes:
+        """Return the state as snapshots hold it."""
+        return self._machine.dump(self.state)
+
     def _fold(self, entry: Committed) -> bool:
         stamp_ns, events = self._machine.decode(entry.payload)
         if self.until_ns is not None and stamp_ns > self.until_ns:

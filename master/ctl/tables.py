@@ -89,6 +89,11 @@ def shorten(text: str, width: int) -> str:
     return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def size(size_bytes: int) -> str:
+    """Return a number of bytes as people write it."""
+    return amount(Resources({"disk": size_bytes}), "disk")
+
+
 def amount(resources: Resources, name: str) -> str:
     """Return a scalar as people write it; sizes that are odd numbers of bytes are rounded."""
     found = resources.scalars.get(name, 0)

@@ -20,6 +20,7 @@ from protocol.messages.operator import (
     AddMaster,
     Agents,
     AgentView,
+    CompactLog,
     Done,
     EntriesPart,
     Failed,
@@ -34,6 +35,7 @@ from protocol.messages.operator import (
     ListQuotas,
     ListRoles,
     ListTasks,
+    LogCompacted,
     LogEntry,
     Masters,
     MasterView,
@@ -496,6 +498,23 @@ def write_read_entries(message: ReadEntries, builder: Any) -> None:
         put(_READ_ENTRIES__FIRST, message.first)
     if message.last:
         put(_READ_ENTRIES__LAST, message.last)
+
+
+_COMPACT_LOG = _OPERATOR.CompactLog.schema.fields
+_COMPACT_LOG__CALL = _COMPACT_LOG["call"]
+
+
+def read_compact_log(reader: Any) -> CompactLog:
+    get = reader._get_by_field
+    return CompactLog(
+        get(_COMPACT_LOG__CALL),
+    )
+
+
+def write_compact_log(message: CompactLog, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_COMPACT_LOG__CALL, message.call)
 
 
 _MASTER_VIEW = _OPERATOR.MasterView.schema.fields
@@ -1177,6 +1196,43 @@ def write_entries_part(message: EntriesPart, builder: Any) -> None:
         schema.write_structs(builder, _ENTRIES_PART__ENTRIES, message.entries, write_log_entry)
 
 
+_LOG_COMPACTED = _OPERATOR.LogCompacted.schema.fields
+_LOG_COMPACTED__CALL = _LOG_COMPACTED["call"]
+_LOG_COMPACTED__INDEX = _LOG_COMPACTED["index"]
+_LOG_COMPACTED__SIZE_BYTES = _LOG_COMPACTED["sizeBytes"]
+_LOG_COMPACTED__DROPPED = _LOG_COMPACTED["dropped"]
+_LOG_COMPACTED__KEPT = _LOG_COMPACTED["kept"]
+_LOG_COMPACTED__USED_BYTES = _LOG_COMPACTED["usedBytes"]
+
+
+def read_log_compacted(reader: Any) -> LogCompacted:
+    get = reader._get_by_field
+    return LogCompacted(
+        get(_LOG_COMPACTED__CALL),
+        get(_LOG_COMPACTED__INDEX),
+        get(_LOG_COMPACTED__SIZE_BYTES),
+        get(_LOG_COMPACTED__DROPPED),
+        get(_LOG_COMPACTED__KEPT),
+        get(_LOG_COMPACTED__USED_BYTES),
+    )
+
+
+def write_log_compacted(message: LogCompacted, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LOG_COMPACTED__CALL, message.call)
+    if message.index:
+        put(_LOG_COMPACTED__INDEX, message.index)
+    if message.size_bytes:
+        put(_LOG_COMPACTED__SIZE_BYTES, message.size_bytes)
+    if message.dropped:
+        put(_LOG_COMPACTED__DROPPED, message.dropped)
+    if message.kept:
+        put(_LOG_COMPACTED__KEPT, message.kept)
+    if message.used_bytes:
+        put(_LOG_COMPACTED__USED_BYTES, message.used_bytes)
+
+
 _FAILED = _OPERATOR.Failed.schema.fields
 _FAILED__CALL = _FAILED["call"]
 _FAILED__REASON = _FAILED["reason"]
@@ -1237,6 +1293,8 @@ _OPERATOR_MESSAGE__TRANSFER_LEADERSHIP = _OPERATOR_MESSAGE["transferLeadership"]
 _OPERATOR_MESSAGE__SET_QUOTA = _OPERATOR_MESSAGE["setQuota"]
 _OPERATOR_MESSAGE__LIST_QUOTAS = _OPERATOR_MESSAGE["listQuotas"]
 _OPERATOR_MESSAGE__QUOTAS = _OPERATOR_MESSAGE["quotas"]
+_OPERATOR_MESSAGE__COMPACT_LOG = _OPERATOR_MESSAGE["compactLog"]
+_OPERATOR_MESSAGE__LOG_COMPACTED = _OPERATOR_MESSAGE["logCompacted"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1269,6 +1327,8 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "setQuota": (_OPERATOR_MESSAGE__SET_QUOTA, read_set_quota, 5),
     "listQuotas": (_OPERATOR_MESSAGE__LIST_QUOTAS, read_list_quotas, 2),
     "quotas": (_OPERATOR_MESSAGE__QUOTAS, read_quotas, 3),
+    "compactLog": (_OPERATOR_MESSAGE__COMPACT_LOG, read_compact_log, 1),
+    "logCompacted": (_OPERATOR_MESSAGE__LOG_COMPACTED, read_log_compacted, 6),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1301,6 +1361,8 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     SetQuota: (_OPERATOR_MESSAGE__SET_QUOTA, write_set_quota),
     ListQuotas: (_OPERATOR_MESSAGE__LIST_QUOTAS, write_list_quotas),
     Quotas: (_OPERATOR_MESSAGE__QUOTAS, write_quotas),
+    CompactLog: (_OPERATOR_MESSAGE__COMPACT_LOG, write_compact_log),
+    LogCompacted: (_OPERATOR_MESSAGE__LOG_COMPACTED, write_log_compacted),
 }
 
 

@@ -133,6 +133,11 @@ class ReadEntries:
 
 
 @record
+class CompactLog:
+    call: int = 0
+
+
+@record
 class MasterView:
     address: str = ""
     role: str = ""
@@ -317,6 +322,16 @@ class EntriesPart:
 
 
 @record
+class LogCompacted:
+    call: int = 0
+    index: int = 0
+    size_bytes: int = 0
+    dropped: int = 0
+    kept: int = 0
+    used_bytes: int = 0
+
+
+@record
 class Failed:
     call: int = 0
     reason: str = ""
@@ -355,4 +370,6 @@ OperatorMessage: TypeAlias = (
     | SetQuota
     | ListQuotas
     | Quotas
+    | CompactLog
+    | LogCompacted
 )

@@ -117,6 +117,31 @@ def test_directory_of_a_lost_master_is_copied_where_it_lies(
     assert cluster.running("kept-0")["pid"] == before["pid"]
 
 
+def test_log_is_made_short_at_work_and_its_file_small_at_rest(cluster: Cluster) -> None:
+    cluster.run("kept", SLEEPER)
+    before = cluster.running("kept-0")
+    told = cluster.quorate("log", "compact")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("entries dropped, 0 kept") >= 2  # something may come meanwhile
+    views = cluster.ask("log", "status")
+    assert all(view["snapshot_index"] > 0 for view in views)
+    directory = directories(cluster)[0]
+    refused = cluster.quorate("log", "compact", "--data-dir", str(directory))
+    assert (refused.returncode, "in use by another process" in refused.stderr) == (1, True)
+    assert cluster.quorate("weight", "later", "2").returncode == 0
+    for master in cluster.embedded.masters:
+        master.kill()
+    file_bytes = (directory / "data.mdb").stat().st_size
+    told = cluster.quorate("log", "compact", "--data-dir", str(directory))
+    assert told.returncode == 0, told.stderr
+    assert " after; snapshot at " in told.stdout
+    assert (directory / "data.mdb").stat().st_size < file_bytes
+    cluster.settle()
+    assert "later" in {role["role"] for role in cluster.ask("roles")}
+    after = cluster.running("kept-0")
+    assert (after["pid"], after["launch"]) == (before["pid"], before["launch"])
+
+
 def test_what_cannot_be_restored_is_said_in_one_line(cluster: Cluster, tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     assert cluster.quorate("log", "backup", "-o", str(backup)).returncode == 0

@@ -21,11 +21,13 @@ from protocol.messages.operator import (
     AddMaster,
     Agents,
     AgentView,
+    CompactLog,
     Done,
     Failed,
     KillTaskByOperator,
     ListAgents,
     ListMasters,
+    LogCompacted,
     Masters,
     MasterView,
     OperatorMessage,
@@ -39,6 +41,7 @@ from protocol.messages.operator import (
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.messages.values import Quantity
+from rlog.clearing import Cleared
 from rlog.raft_changes import ChangeRefused
 from tests.unit.master.links import RecordedLink
 
@@ -81,6 +84,9 @@ class Desk:
     def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage:
         return Failed(request.call, "COMPACTED", "not held")
 
+    def compact(self, done: Callable[[Any], None]) -> None:
+        done(self.outcome)
+
     def ask(self, request: OperatorMessage) -> OperatorMessage:
         self.receiver.received(self.link, encode_operator_message(request), 0)
         return self.link.to_operator[-1]
@@ -101,6 +107,14 @@ def test_list_is_answered_under_its_number() -> None:
 def test_list_is_answered_by_the_leader_only() -> None:
     answer = Desk(NotLeader("m2:7000")).ask(ListAgents(5))
     assert answer == Failed(5, "NOT_LEADER", "m2:7000", "m2:7000")
+
+
+def test_compaction_is_answered_with_what_has_come_of_it() -> None:
+    cleared = Cleared(index=9, size_bytes=100, dropped=8, kept=1, used_bytes=4096)
+    assert Desk(outcome=cleared).ask(CompactLog(5)) == LogCompacted(5, 9, 100, 8, 1, 4096)
+    answer = Desk(outcome=TimedOut("no snapshot")).ask(CompactLog(5))
+    assert isinstance(answer, Failed)
+    assert (answer.call, "no snapshot" in answer.text) == (5, True)
 
 
 def test_page_says_that_there_is_more() -> None:
