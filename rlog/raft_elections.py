@@ -5,6 +5,10 @@ from pysyncobj.node import Node
 from rlog.messages import RequestVote, TimeoutNow, Vote
 from rlog.raft_member import Member, Role
 
+# Heartbeats that a leader whose link was lost may still miss, and as many again by chance: it says
+# more within one if only the link was lost, and members that noticed at once do not stand at once.
+MISSED_MIN = 1.5
+
 
 class _SyncObj(Member):
     """A member that can stand for election and vote."""
@@ -12,6 +16,15 @@ class _SyncObj(Member):
     _votes: frozenset[str] = frozenset()
     _amnesiac_votes: frozenset[str] = frozenset()  # of those that may have promised otherwise
     _pre_term = 0  # the term asked for in a pre-vote under way, 0: none
+
+    def disconnected(self, name: str) -> None:
+        """Note that messages to `name` do not arrive; a leader that is gone is not waited for."""
+        super().disconnected(name)
+        if self.__raftState == Role.FOLLOWER and name == self.leader:
+            self._heard_s = float("-inf")  # until it says more: another may be elected
+            missed = MISSED_MIN * (1 + self._rng.random())
+            soon_s = self._clock_s() + missed * self.config.heartbeat_s
+            self.__raftElectionDeadline = min(self.__raftElectionDeadline, soon_s)
 
     def campaign(self, *, is_forced: bool = False) -> None:
         """Ask whether an election could be won, without disturbing a leader that is well."""

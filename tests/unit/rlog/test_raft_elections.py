@@ -132,3 +132,46 @@ def test_request_to_take_over_counts_only_from_the_leader(bench: RaftBench) -> N
     bench.elect("a")
     bench["b"].hear("c", TimeoutNow(1))
     assert bench["b"].raft.role == Role.FOLLOWER
+
+
+# A leader that is gone: its links end at once, unlike those of one that is only silent.
+
+
+def test_leader_whose_links_were_lost_is_followed_by_another_before_the_timeout(
+    bench: RaftBench,
+) -> None:
+    bench.elect("a")
+    for name in "bc":
+        bench[name].raft.disconnected("a")
+    bench.now_s += 0.31  # three heartbeats; the timeout is half a second
+    bench["b"].raft.tick()
+    bench.settle(among="bc")
+    assert bench["b"].raft.role == Role.LEADER
+
+
+def test_silent_leader_with_its_links_is_waited_for(bench: RaftBench) -> None:
+    bench.elect("a")
+    bench.now_s += 0.31
+    bench["b"].raft.tick()
+    bench["b"].work()
+    assert bench["b"].take_sent(RequestVote) == []
+
+
+def test_leader_that_speaks_after_its_link_was_lost_is_followed_on(bench: RaftBench) -> None:
+    bench.elect("a")
+    b = bench["b"]
+    b.raft.disconnected("a")
+    bench.heartbeat()
+    bench.now_s += 0.31
+    b.raft.tick()
+    b.work()
+    assert b.take_sent(RequestVote) == []
+
+
+def test_lost_link_of_one_member_unseats_no_leader_that_others_hear(bench: RaftBench) -> None:
+    leader = bench.elect("a")
+    bench["b"].raft.disconnected("a")
+    bench["b"].raft.campaign()
+    bench.settle(among="bc")
+    assert (leader.raft.role, bench["b"].raft.role) == (Role.LEADER, Role.FOLLOWER)
+    assert bench["c"].raft.term == 1
