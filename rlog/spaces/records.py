@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 
 from rlog.spaces.messages import Revision
 
@@ -44,8 +45,10 @@ class SpaceLimits:
 
 # What is remembered for callers who ask again; the same on every replica, so no setting.
 # A caller asks again for 10 s, in which a principal may ask 2,000 times a second after a burst of
-# 4,000: a token that is forgotten earlier would let a request happen twice.
-TOKENS_MAX = 24_000
+# 4,000: a token that is forgotten earlier would let a request happen twice. Many are forgotten at
+# once, since the first key of a dict is found past all that were deleted before it.
+TOKENS_MAX = 25_000
+TOKENS_FORGOTTEN = 1_000
 HISTORY_MAX = 1000
 HISTORY_BYTES_MAX = 1 << 20
 
@@ -139,7 +142,8 @@ def remember(space: Space, token: str, answer: int) -> None:
         return
     space.tokens[token] = answer
     if len(space.tokens) > TOKENS_MAX:
-        del space.tokens[next(iter(space.tokens))]
+        for oldest in tuple(islice(space.tokens, TOKENS_FORGOTTEN)):
+            del space.tokens[oldest]
 
 
 RECORD_BYTES = 64  # what a record counts for beside its content: even empty ones end

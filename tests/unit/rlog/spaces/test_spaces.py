@@ -36,6 +36,7 @@ from rlog.spaces.messages import (
 from rlog.spaces.records import (
     HISTORY_MAX,
     SECOND_NS,
+    TOKENS_FORGOTTEN,
     TOKENS_MAX,
     SpaceLimits,
     SpaceReason,
@@ -146,7 +147,9 @@ def test_tokens_are_forgotten_oldest_first(house: House) -> None:
         changes.apply_changed(house.spaces, SpaceChanged("s", f"t{number}"))
     house.fold()
     tokens = house.spaces.by_name["s"].tokens
-    assert (len(tokens), "t0" in tokens, f"t{TOKENS_MAX}" in tokens) == (TOKENS_MAX, False, True)
+    kept = TOKENS_MAX + 1 - TOKENS_FORGOTTEN
+    oldest, forgotten = f"t{TOKENS_FORGOTTEN}", f"t{TOKENS_FORGOTTEN - 1}"
+    assert (len(tokens), next(iter(tokens)), forgotten in tokens) == (kept, oldest, False)
 
 
 def test_key_changed_twice_at_once_is_refused(house: House) -> None:
