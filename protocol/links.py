@@ -67,6 +67,7 @@ class Link:
         self._watch: Watch | None = None
         self._gone: asyncio.Future[str] | None = None
         self._opened_s: float | None = None  # when the try at hand came to a link
+        self._rest: asyncio.Future[None] | None = None  # between two tries
         self._reported: set[str] = set()  # the kinds of failure logged since the last link
 
     def start(self) -> None:
@@ -84,6 +85,13 @@ class Link:
         await asyncio.wait([task])
         assert self._watch is not None
         await self._watch.end_all("closed here", STOP_S)
+
+    def hurry(self) -> None:
+        """Try again soon: there is more reason to call than there was when the last try failed."""
+        if self._rest is not None and self.refusal is None:
+            self.failures = 0
+            delay_s = self._rng.uniform(0.0, self._pace.retry_first_s)
+            asyncio.get_running_loop().call_later(delay_s, _settle, self._rest)
 
     def opened(self, peer: Peer) -> None:
         """Watch a connection that stands."""
@@ -116,7 +124,17 @@ class Link:
             if self.refusal is not None:
                 longest_s = max(self._pace.retry_max_s, self._pace.refused_s)
                 delay_s = max(delay_s, self._rng.uniform(0.5, 1.0) * longest_s)
-            await asyncio.sleep(delay_s)
+            await self._wait(delay_s)
+
+    async def _wait(self, delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._rest = loop.create_future()
+        timer = loop.call_later(delay_s, _settle, self._rest)
+        try:
+            await self._rest
+        finally:
+            timer.cancel()
+            self._rest = None
 
     async def _try(self) -> Peer | None:
         """Open the link and stay until it is gone; None when nobody answered."""
@@ -173,6 +191,11 @@ class Link:
                 self._on_ended(self)
             except Exception:
                 log.exception("handling of an ended link failed", address=self.address)
+
+
+def _settle(rest: "asyncio.Future[None]") -> None:
+    if not rest.done():
+        rest.set_result(None)
 
 
 def parse_address(address: str) -> tuple[str, int]:

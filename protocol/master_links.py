@@ -175,6 +175,8 @@ class MasterLinks:
             return
         if self._told is not None:
             self._told = None
+            for link in self._links.values():
+                link.hurry()  # the next leader may be one that was away for long
             self._receiver.leader_lost()
         if leader is not None:
             self._told = (leader, epoch)

@@ -235,6 +235,32 @@ def test_leader_whose_link_broke_is_found_again_in_its_epoch(run: Run) -> None:
     run(main())
 
 
+class Patience(random.Random):
+    """Waits as long as it may, and hurries at once."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if a else 0.0
+
+
+def test_master_that_was_away_is_called_at_once_when_the_leader_is_lost() -> None:
+    async def main() -> None:
+        leader, port = await listen(name="m1"), free_port()
+        heard, pace = LinksRecorder(), LinkPace(retry_first_s=600, retry_max_s=3600)
+        addresses = (leader.address, f"{HOST}:{port}")
+        links = WatchedLinks(addresses, make_identity(), heard, Patience(), pace)
+        links.start()
+        await links.ended.until(lambda: bool(links.silent.get(addresses[1])))
+        leader.server.announce_leader(Leader("m1:1", 3, True))
+        await heard.until(("found", "m1", 3))
+        returned = await listen(name="m2", port=port)
+        await leader.server.stop()
+        await returned.received.peer()
+        await links.stop()
+        await returned.server.stop()
+
+    asyncio.run(main())
+
+
 def test_same_word_again_tells_nothing_new() -> None:
     async def main() -> None:
         cluster = await Cluster.start()
