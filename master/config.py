@@ -40,6 +40,9 @@ class MasterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     silence_s: Seconds = 8.0  # a link without any frame for so long is dropped
     connections_max: Count = 16_384
     connections_per_ip_max: Count = 4096
+    requests_per_s_max: Count = (
+        2000  # of one principal to spaces; after a rest twice as many at once
+    )
 
     @property
     def name(self) -> str:

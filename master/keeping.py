@@ -20,8 +20,7 @@ from rlog.spaces.messages import (
 from rlog.spaces.views import QUESTIONS, Question, view
 from rlog.spaces_codec import decode_space_request, encode_space_answer
 
-RATE_PER_S = 2_000  # requests of one principal; a leader commits several times as many
-BURST = 4_000  # in a moment, after a second or two of silence
+BURST_S = 2  # a principal that was silent for so long may ask at once what that allows
 
 
 def loop_time_s() -> float:
@@ -44,15 +43,17 @@ class Say(Protocol):
 class Allowance:
     """How many more requests each principal may make; one that is silent saves up to a burst."""
 
-    def __init__(self, clock_s: Callable[[], float]) -> None:
+    def __init__(self, requests_per_s: int, clock_s: Callable[[], float]) -> None:
+        self.requests_per_s = requests_per_s
+        self._burst = float(requests_per_s * BURST_S)
         self._clock_s = clock_s
         self._left: dict[str, tuple[float, float]] = {}  # as of when
 
     def take(self, principal: str) -> bool:
         """Return whether one more is allowed now."""
         now_s = self._clock_s()
-        left, since_s = self._left.get(principal, (float(BURST), now_s))
-        left = min(float(BURST), left + (now_s - since_s) * RATE_PER_S)
+        left, since_s = self._left.get(principal, (self._burst, now_s))
+        left = min(self._burst, left + (now_s - since_s) * self.requests_per_s)
         is_allowed = left >= 1
         self._left[principal] = (left - 1 if is_allowed else left, now_s)
         return is_allowed
@@ -62,18 +63,24 @@ class SpaceReceiver:
     """Receives what schedulers ask of their spaces; every numbered request is answered."""
 
     def __init__(
-        self, submit: Submit, query: Query, say: Say, clock_s: Callable[[], float] = loop_time_s
+        self,
+        submit: Submit,
+        query: Query,
+        say: Say,
+        requests_per_s: int,
+        clock_s: Callable[[], float] = loop_time_s,
     ) -> None:
         self._submit = submit
         self._say_message = say
         self._query = query
-        self._allowance = Allowance(clock_s)
+        self._allowance = Allowance(requests_per_s, clock_s)
 
     def received(self, peer: Link, content: bytes) -> None:
         """Take one request. Raises: Malformed."""
         request = decode_space_request(content)
         if not self._allowance.take(peer.principal):
-            text = f"more than {RATE_PER_S} requests a second; wait, and ask less often"
+            most = self._allowance.requests_per_s
+            text = f"more than {most} requests a second; wait, and ask less often"
             self._say(peer, SpaceRefused(request.call, "OVER_RATE", text))
         elif isinstance(request, QUESTIONS):
             self._answer_question(peer, request)

@@ -80,7 +80,9 @@ class Master:
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
         submit = self._loop.submit
-        spaces = SpaceReceiver(submit, self._loop.query, self._performer.say)
+        spaces = SpaceReceiver(
+            submit, self._loop.query, self._performer.say, config.requests_per_s_max
+        )
         copier = LogCopier(self._log, config.cluster, clock_ns)
         self._server = Server(
             _server_config(config, credentials, rng),

@@ -45,12 +45,17 @@ class EmbeddedCluster:
         directory: Path,
         port: int = 0,
         resources: str = "",
+        settings: Sequence[str] = (),
     ) -> None:
-        """`resources` of each agent, without ports; empty: an equal part of this machine's."""
+        """`resources` of each agent, without ports; empty: an equal part of this machine's.
+
+        `settings` of each master, as `--set` takes them.
+        """
         self.directory = directory
         ports = free_ports(masters, port)
         self.addresses = tuple(f"127.0.0.1:{each}" for each in ports)
         self.target = Target(self.addresses, str(directory / "credentials"))
+        self._settings = [part for each in settings for part in ("--set", each)]
         self.masters = [self._master(place) for place in range(masters)]
         self.agents = [
             self._agent(place, resources or share_machine(agents)) for place in range(agents)
@@ -146,6 +151,7 @@ class EmbeddedCluster:
             *("--peers", ",".join(self.addresses)),
             *("--data-dir", str(self.directory / name)),
             *("--credentials", self.target.credentials),
+            *self._settings,
         ]
         return Child(name, "master", arguments, self.directory / f"{name}.log")
 

@@ -21,9 +21,11 @@ RESOURCES = "cpus:4;mem:4GiB"  # of each agent; tasks here need next to nothing
 
 
 @contextlib.contextmanager
-def staged(directory: Path, masters: int = 3, agents: int = 2) -> Iterator[EmbeddedCluster]:
+def staged(
+    directory: Path, masters: int = 3, agents: int = 2, settings: Sequence[str] = ()
+) -> Iterator[EmbeddedCluster]:
     """Run a cluster; end everything of it at the end, and see that nothing stays."""
-    cluster = EmbeddedCluster(masters, agents, directory, resources=RESOURCES)
+    cluster = EmbeddedCluster(masters, agents, directory, resources=RESOURCES, settings=settings)
     mounts = list_mounts(directory)
     try:
         asyncio.run(cluster.start())

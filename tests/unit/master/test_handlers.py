@@ -54,6 +54,7 @@ from protocol.messages.values import TaskStatus
 from tests.unit.master.links import RecordedLink
 
 A1, F1 = AgentId("a1"), FrameworkId("fw-1")
+REQUESTS_PER_S = 20
 
 
 @dataclass
@@ -72,7 +73,8 @@ class Shell:
         self.performer = Performer(self.sessions, probe)
         self.performer.begin(3)
         self.agents = AgentReceiver(self.submit, self.sessions, self.performer, probe)
-        spaces = SpaceReceiver(self.submit, self.query, self.performer.say, lambda: self.now_s)
+        say = self.performer.say
+        spaces = SpaceReceiver(self.submit, self.query, say, REQUESTS_PER_S, lambda: self.now_s)
         self.frameworks = FrameworkReceiver(
             self.submit, self.sessions, self.performer, spaces, probe
         )

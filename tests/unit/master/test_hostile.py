@@ -171,7 +171,7 @@ class Victim:
         self.loop.on_lead = performer.begin
         submit = self.loop.submit
         self.agents = AgentReceiver(submit, sessions, performer, self.probe)
-        spaces = SpaceReceiver(submit, self.loop.query, performer.say)
+        spaces = SpaceReceiver(submit, self.loop.query, performer.say, 2_000)
         self.frameworks = FrameworkReceiver(submit, sessions, performer, spaces, self.probe)
         copier = LogCopier(closed_log(), "c", lambda: self.now_ns)
         self.operators = OperatorReceiver(

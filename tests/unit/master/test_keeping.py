@@ -6,7 +6,7 @@ import pytest
 
 from master.core.keeping import ChangeSpace
 from master.core.settings import SECOND_NS
-from master.keeping import BURST, RATE_PER_S
+from master.keeping import BURST_S
 from protocol.decision import Decision, Refused
 from protocol.errors import Malformed
 from protocol.messages.framework import Keep, Kept
@@ -28,7 +28,7 @@ from rlog.spaces.records import SpaceReason
 from rlog.spaces_codec import decode_space_answer, encode_space_request
 from tests.unit.master.leader import Leader
 from tests.unit.master.links import RecordedLink
-from tests.unit.master.test_handlers import Shell, play
+from tests.unit.master.test_handlers import REQUESTS_PER_S, Shell, play
 from tests.unit.master.test_hostile import Victim, encode_keep
 
 TTL_NS = 2 * SECOND_NS
@@ -71,20 +71,20 @@ def test_refusal_of_a_space_names_its_reason() -> None:
 
 def test_requests_of_a_principal_over_its_rate_are_refused_until_it_rests() -> None:
     hasty, other = RecordedLink("hasty", "hasty"), RecordedLink("other", "other")
-    shell = Shell()
+    shell, burst = Shell(), REQUESTS_PER_S * BURST_S
 
     def act(shell: Shell) -> None:
         for link in (hasty, other):
             shell.frameworks.connected(link)
-        for number in range(BURST + 3):
+        for number in range(burst + 3):
             ask_space(shell, hasty, Fetch(number + 1, "s"))
         ask_space(shell, other, Fetch(1, "s"))
-        shell.now_s += 1.5 / RATE_PER_S
-        ask_space(shell, hasty, Fetch(BURST + 4, "s"))
+        shell.now_s += 1.5 / REQUESTS_PER_S
+        ask_space(shell, hasty, Fetch(burst + 4, "s"))
 
     play(act, shell)
     refused = [each.call for each in space_answers(hasty) if isinstance(each, SpaceRefused)]
-    assert refused == [BURST + 1, BURST + 2, BURST + 3]
+    assert refused == [burst + 1, burst + 2, burst + 3]
     assert space_answers(other) == [Fetched(1)]
 
 
