@@ -16,9 +16,11 @@ from rlog.spaces.messages import (
     Transacted,
     TruncateJournal,
 )
-from schedulers.keeper import Held, Keeper
+from schedulers.grouping import Grouping
+from schedulers.keeper import GROUP_BYTES_MAX, Held, Keeper, Refusal
 
 TAIL_S = 0.2  # between looks for records
+GROUP_MAX = 256  # appends in one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Writer:
         self.next = following  # position of the next record, as far as we know
         self._name = name
         self._keeper = keeper
+        self._appends: Grouping[Sequence[bytes], int] = Grouping(
+            self._append_all, Refusal, questions_max=GROUP_MAX, bytes_max=GROUP_BYTES_MAX
+        )
 
     async def append(
         self, records: Sequence[bytes], held: Iterable[Held] = (), position: int = 0
@@ -96,9 +101,26 @@ class Writer:
         """Append all records, if the leases are held and the first gets this position (0: any).
 
         Return the position of the last. Told again over a change of leader, it happens once.
+        What is appended at once without conditions follows in the order of the calls.
         Raises: Refusal FENCED, WRONG_POSITION, OVER_QUOTA, TOO_MANY.
         """
         fences = tuple(Fence(each.name, each.token) for each in held)
+        if fences or position:
+            return await self._append(records, fences, position)
+        return await self._appends.ask(records, sum(map(len, records)))
+
+    async def _append_all(self, appends: Sequence[Sequence[bytes]]) -> list[int]:
+        """Append the records of all in one request; return the position of each one's last."""
+        last = await self._append([record for records in appends for record in records])
+        lasts = []
+        for records in reversed(appends):
+            lasts.append(last)
+            last -= len(records)
+        return lasts[::-1]
+
+    async def _append(
+        self, records: Sequence[bytes], fences: tuple[Fence, ...] = (), position: int = 0
+    ) -> int:
         token = secrets.token_hex(16)
         where = (self._keeper.space, token, self._name, self.epoch, position)
         request = AppendRecords(0, *where, fences, tuple(records))

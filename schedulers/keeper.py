@@ -38,12 +38,16 @@ from rlog.spaces.messages import (
 )
 from rlog.spaces_codec import decode_space_answer, encode_space_request
 from schedulers.framework import Framework
+from schedulers.grouping import Grouping
 
 DEADLINE_S = 10.0
 AGAIN_S = 0.1  # after a master said that it is too busy, or does not lead
 WATCH_S = 0.2  # between looks for changes
 PENDING_MAX = 1024
 REQUEST_BYTES_MAX = 768 << 10  # with what surrounds it well within a frame of 1 MiB
+# Of one group. Several groups of a crowd's size should be under way, not all of it in one.
+GROUP_MAX = 64
+GROUP_BYTES_MAX = 128 << 10
 PASSING = frozenset({"NOT_LEADER", "OVERLOADED", "OVER_RATE", "INTERNAL"})
 
 A = TypeVar("A")
@@ -94,6 +98,9 @@ class Keeper:
         self._calls = 0
         self._waiting: dict[int, tuple[bytes, asyncio.Future[SpaceAnswer]]] = {}
         self._refused: dict[str, Denied] = {}
+        bounds = {"questions_max": GROUP_MAX, "bytes_max": GROUP_BYTES_MAX}
+        self._stores: Grouping[Change, int] = Grouping(self._store_all, Refusal, **bounds)
+        self._fetches: Grouping[str, Item | None] = Grouping(self._fetch_all, Refusal, **bounds)
 
     async def __aenter__(self) -> "Keeper":
         self._links.start()
@@ -107,20 +114,36 @@ class Keeper:
 
     async def fetch(self, *keys: str) -> dict[str, Item]:
         """Return those of the keys that there are, with value and version, as of now."""
+        if len(keys) == 1:
+            item = await self._fetches.ask(keys[0], len(keys[0]))
+            return {} if item is None else {item.key: item}
+        return await self._fetch(keys)
+
+    async def _fetch(self, keys: Sequence[str]) -> dict[str, Item]:
         found: dict[str, Item] = {}
         while keys:
-            answer = await self.ask(Fetch(space=self.space, keys=keys), Fetched)
+            answer = await self.ask(Fetch(space=self.space, keys=tuple(keys)), Fetched)
             found.update((item.key, item) for item in answer.items)
             keys = keys[max(1, answer.considered) :]
         return found
 
+    async def _fetch_all(self, keys: Sequence[str]) -> list[Item | None]:
+        found = await self._fetch(tuple(dict.fromkeys(keys)))
+        return [found.get(key) for key in keys]
+
     async def store(self, key: str, value: bytes, version: int | None = None) -> int:
         """Store a value, if the key has this version (0: does not exist; None: whatever it has).
 
-        Return the new version. Raises: Refusal CONFLICT, OVER_QUOTA, …
+        Return the new version. What many callers store without conditions may become one revision.
+        Raises: Refusal CONFLICT, OVER_QUOTA, …
         """
-        conditions = () if version is None else (Condition(key, version),)
-        return await self.transact((Change(key, value),), conditions)
+        change = Change(key, value)
+        if version is None:
+            return await self._stores.ask(change, len(key) + len(value), key)
+        return await self.transact((change,), (Condition(key, version),))
+
+    async def _store_all(self, changes: Sequence[Change]) -> list[int]:
+        return [await self.transact(changes)] * len(changes)
 
     async def expunge(self, key: str, version: int | None = None) -> None:
         """Remove a key, if it has this version. Raises: Refusal CONFLICT."""

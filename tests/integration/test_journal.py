@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from protocol.credentials import load_credentials
+from rlog.spaces.messages import Item
 from schedulers import Framework
 from schedulers.journal import Journal, Writer
 from schedulers.keeper import Keeper, Refusal
@@ -129,3 +131,39 @@ def test_writer_that_was_fenced_appends_nothing(cluster: Cluster) -> None:
             assert [each.content async for each in events.read()] == [b"new"]
 
     asyncio.run(run())
+
+
+def test_appends_at_once_follow_in_the_order_of_the_calls(cluster: Cluster) -> None:
+    async def scene() -> None:
+        async with open_keeper(cluster, "crowd") as keeper:
+            journal = Journal(keeper, "events")
+            writer = await journal.claim("me")
+            words = [b"%d" % number for number in range(600)]
+            lasts = await asyncio.gather(
+                *(writer.append((word, word) if word == b"7" else (word,)) for word in words)
+            )
+            assert lasts == [*range(1, 8), *range(9, 602)]
+            found = [record.content async for record in journal.read(1)]
+            assert found == [*words[:8], *words[7:]]
+
+    asyncio.run(scene())
+
+
+def test_stores_at_once_have_each_its_own_outcome(cluster: Cluster) -> None:
+    async def scene() -> None:
+        async with open_keeper(cluster, "stores") as keeper:
+            keys = [*(f"key-{number % 90}" for number in range(180)), "", "last"]
+            stored: list[Any] = await asyncio.gather(
+                *(keeper.store(key, b"%d" % n) for n, key in enumerate(keys)),
+                return_exceptions=True,
+            )
+            refused = [n for n, outcome in enumerate(stored) if isinstance(outcome, Refusal)]
+            assert refused == [180]
+            items = await asyncio.gather(*(keeper.fetch(key) for key in keys[90:]))
+            for number, (key, item) in enumerate(zip(keys[90:], items, strict=True), 90):
+                if number in refused:
+                    assert item == {}
+                else:
+                    assert item == {key: Item(key, b"%d" % number, stored[number])}
+
+    asyncio.run(scene())
