@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CODE := protocol rlog master agent schedulers observability tests
 SUDO := $(shell [ "$$(id -u)" = 0 ] || { command -v sudo >/dev/null && echo sudo -n; })
 
-.PHONY: demo test check bench generate install clean
+.PHONY: demo test check bench etcd generate install clean
 
 demo: $(VENV)/installed
 	@$(BIN)/quorate demo $(ARGS)
@@ -25,6 +25,9 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# What `bench ARGS=etcd` compares with; the benchmarks themselves need nothing else.
+etcd: $(VENV)/debian/usr/bin/etcd
 
 generate: $(VENV)/installed-dev
 	$(BIN)/python -m protocol.generate
@@ -53,16 +56,17 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
 	@$(BIN)/python -m pip -q --disable-pip-version-check install -e '.[dev]'
 	@touch $@
 
-# promtool checks the alert rules; linux.uml is a machine whose power tests cut. Debian's packages are
-# unpacked beside the tools, so that no service starts.
+# promtool checks the alert rules; linux.uml is a machine whose power tests cut; etcd is measured beside
+# us. Debian's packages are unpacked beside the tools, so that no service starts.
 $(VENV)/debian/usr/bin/promtool: PACKAGE := prometheus
 $(VENV)/debian/usr/bin/linux.uml: PACKAGE := user-mode-linux
-$(VENV)/debian/usr/bin/promtool $(VENV)/debian/usr/bin/linux.uml: | $(VENV)/bin/python
+$(VENV)/debian/usr/bin/etcd: PACKAGE := etcd-server
+$(VENV)/debian/usr/bin/promtool $(VENV)/debian/usr/bin/linux.uml $(VENV)/debian/usr/bin/etcd: | $(VENV)/bin/python
 	@mkdir -p $(VENV)/debian
 	@cd $(VENV)/debian && { apt-get -qq download $(PACKAGE) 2>/dev/null || { \
 	  $(SUDO) apt-get -qq update && apt-get -qq download $(PACKAGE); }; } 2>/dev/null \
 	  && dpkg -x $(PACKAGE)_*.deb . && rm -f $(PACKAGE)_*.deb \
-	  || echo "$(@F) is missing and could not be fetched (Debian package $(PACKAGE), needs root once for 'apt-get update'); its tests will say so"
+	  || echo "$(@F) is missing and could not be fetched (Debian package $(PACKAGE), needs root once for 'apt-get update'); what needs it will say so"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

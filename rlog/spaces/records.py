@@ -38,7 +38,7 @@ class SpaceLimits:
     name_chars_max: int = 512  # of a space, a key, a lease
     leases_max: int = 100
     journals_max: int = 100
-    records_max: int = 1000  # of one append
+    records_max: int = 1024  # of one append
     ttl_ns_min: int = SECOND_NS // 10  # a round trip and an fsync must fit in many times
     ttl_ns_max: int = 86_400 * SECOND_NS
 
