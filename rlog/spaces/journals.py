@@ -25,6 +25,7 @@ from rlog.spaces.records import (
     new_space,
     remember,
     weigh_record,
+    weigh_records,
 )
 
 BYTES_MAX = 512 << 10  # of records in one answer, beyond the first
@@ -147,19 +148,17 @@ def apply_claimed(spaces: Spaces, event: JournalClaimed) -> None:
 def apply_appended(spaces: Spaces, event: RecordsAppended) -> None:
     space = spaces.by_name[event.space]
     journal = space.journals[event.name]
-    for record in event.records:
-        journal.records[journal.next] = record
-        journal.next += 1
-        space.size_bytes += weigh_record(record)
+    journal.records.update(enumerate(event.records, journal.next))
+    journal.next += len(event.records)
+    space.size_bytes += weigh_records(event.records)
     remember(space, event.token, journal.next - 1)
 
 
 def apply_truncated(spaces: Spaces, event: JournalTruncated) -> None:
     space = spaces.by_name[event.space]
     journal = space.journals[event.name]
-    gone = tuple(takewhile(lambda position: position < event.first, journal.records))
-    for position in gone:
-        space.size_bytes -= weigh_record(journal.records.pop(position))
+    gone = tuple(takewhile(event.first.__gt__, journal.records))
+    space.size_bytes -= weigh_records([journal.records.pop(position) for position in gone])
     journal.first = event.first
     journal.gaps = [(max(b, event.first), e) for b, e in journal.gaps if e > event.first]
     if journal.gaps and journal.gaps[0][0] == journal.first:
@@ -183,11 +182,11 @@ def _check_size(space: Space, call: AppendRecords, limits: SpaceLimits) -> Refus
     if len(call.records) > limits.records_max:
         text = f"{len(call.records)} records at once, at most {limits.records_max}"
         return Refused(SpaceReason.TOO_MANY, text)
-    largest = max((len(record) for record in call.records), default=0)
+    largest = max(map(len, call.records), default=0)
     if largest > limits.value_bytes_max:
         text = f"a record of {largest} bytes, at most {limits.value_bytes_max}"
         return Refused(SpaceReason.OVER_QUOTA, text)
-    weight = sum(weigh_record(record) for record in call.records)
+    weight = weigh_records(call.records)
     if weight > limits.transaction_bytes_max:
         text = f"{weight} bytes at once, at most {limits.transaction_bytes_max}"
         return Refused(SpaceReason.OVER_QUOTA, text)

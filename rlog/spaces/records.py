@@ -1,5 +1,6 @@
 """What spaces are made of, and how much of each there may be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
@@ -152,6 +153,11 @@ RECORD_BYTES = 64  # what a record counts for beside its content: even empty one
 def weigh_record(record: bytes) -> int:
     """Return what a record counts for in its space."""
     return RECORD_BYTES + len(record)
+
+
+def weigh_records(records: Sequence[bytes]) -> int:
+    """Return what records count for together."""
+    return RECORD_BYTES * len(records) + sum(map(len, records))
 
 
 def weigh(key: str, value: bytes) -> int:
