@@ -118,6 +118,16 @@ class Peer(asyncio.Protocol):
             return
         self._post(encode_frame(Frame(epoch, Payload(payload))))
 
+    def flush(self) -> None:
+        """Write what is queued now, rather than at the end of this turn of the event loop."""
+        if self._transport is None or not self._queue:
+            return
+        self._transport.write(b"".join(self._queue))
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._spoke_s = self._loop.time()
+
     def tell_leader(self, leader: Leader) -> None:
         """Queue who leads; nothing happens once the link is not open."""
         if self.is_open:
@@ -136,7 +146,7 @@ class Peer(asyncio.Protocol):
         """End the link after what is queued has left."""
         if self._ends_s is not None or self._transport is None:
             return
-        self._flush()
+        self.flush()
         self._end(reason or "closed here", CLOSE_S)
         self._transport.close()
 
@@ -296,18 +306,9 @@ class Peer(asyncio.Protocol):
                 self._drop_logged(f"over {QUEUED_BYTES_MAX} bytes are queued for it")
                 return
         if not self._queue:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._queue.append(frame)
         self._queued_bytes += len(frame)
-
-    def _flush(self) -> None:
-        if self._transport is None or not self._queue:
-            return
-        self._transport.write(b"".join(self._queue))
-        self._queue.clear()
-        self._queued_bytes = 0
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._spoke_s = self._loop.time()
 
     def _drop_logged(self, reason: str) -> None:
         log.warning("peer dropped", peer=self.name, address=self.address, reason=reason)

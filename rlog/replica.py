@@ -277,6 +277,7 @@ class ReplicatedLog(OperatorView):
                 self._is_tick_due = False
                 self._raft.tick()
             self._raft.turn()
+            self._transport.flush()  # or the writing thread may take the interpreter first
             self._write()
         except Broken as error:
             self._break(error)

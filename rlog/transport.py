@@ -115,6 +115,12 @@ class Transport:
         if link is not None and link.peer is not None:
             link.peer.send(self._encode(message))
 
+    def flush(self) -> None:
+        """Write what is queued for the members now."""
+        for link in self._links.values():
+            if link.peer is not None:
+                link.peer.flush()
+
     def is_writable(self, name: str) -> bool:
         """Whether the link takes more than heartbeats now."""
         link = self._links.get(name)
