@@ -2,7 +2,6 @@
 
 import structlog
 
-from master.answers import Outcome, Submit, reason_of
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import ToBeContinued
 from master.core.frameworks import (
@@ -16,7 +15,6 @@ from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.tasks import KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
-from master.keeping import SpaceReceiver
 from master.perform import Performer
 from master.probes import MasterProbe
 from master.sessions import Link, Sessions
@@ -44,6 +42,8 @@ from protocol.messages.framework import (
     Teardown,
 )
 from protocol.messages.link import Leader
+from rlog.answers import Outcome, Submit, reason_of
+from rlog.requests import SpaceReceiver
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class AgentReceiver:
     """
 
     def __init__(
-        self, submit: Submit, sessions: Sessions, performer: Performer, probe: MasterProbe
+        self, submit: Submit[Command], sessions: Sessions, performer: Performer, probe: MasterProbe
     ) -> None:
         self._submit = submit
         self._sessions = sessions
@@ -132,7 +132,7 @@ class FrameworkReceiver:
 
     def __init__(
         self,
-        submit: Submit,
+        submit: Submit[Command],
         sessions: Sessions,
         performer: Performer,
         spaces: SpaceReceiver,

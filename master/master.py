@@ -4,32 +4,33 @@ import importlib.metadata
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from master.config import MasterConfig
-from master.copying import LogCopier
 from master.core.settings import Settings
 from master.core.state import State
 from master.handlers import AgentReceiver, FrameworkReceiver
-from master.keeping import SpaceReceiver
 from master.operator import OperatorReceiver
 from master.perform import Performer
 from master.probes import MasterProbe, SilentMasterProbe
 from master.registrar import Registrar
-from master.sessions import Sessions
+from master.sessions import Link, Sessions
 from protocol.credentials import Credentials, load_credentials
 from protocol.errors import Broken
 from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
+from protocol.messages.framework import Kept
 from protocol.messages.link import Leader, LinkRole
-from protocol.messages.operator import MasterView
 from protocol.server import Server, ServerConfig
 from rlog.config import LogConfig
+from rlog.copying import LogCopier
 from rlog.dump import Dumper
-from rlog.log import LogHealth
 from rlog.loop import Loop
+from rlog.operators import LogDesk, list_members
 from rlog.replica import ReplicatedLog
+from rlog.requests import SpaceReceiver
 from rlog.roster import Roster
 
 log = structlog.get_logger()
@@ -74,16 +75,18 @@ class Master:
         )
         self._word = Leader()  # what was announced last, but for what the log knows
         self._log.notices.on_members = self._announce
-        self._roster = Roster(log_config, self._log)
+        roster = Roster(log_config, self._log)
         registrar = Registrar(_settings(config), lambda: self._log.cluster_id)
         self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
         submit = self._loop.submit
-        spaces = SpaceReceiver(
-            submit, self._loop.query, self._performer.say, config.requests_per_s_max
+        spaces = SpaceReceiver(submit, self._loop.query, self._say_kept, config.requests_per_s_max)
+        desk = LogDesk(
+            partial(list_members, self._log, roster, VERSION),
+            roster.begin,
+            LogCopier(self._log, config.cluster, clock_ns),
         )
-        copier = LogCopier(self._log, config.cluster, clock_ns)
         self._server = Server(
             _server_config(config, credentials, rng),
             {
@@ -91,14 +94,7 @@ class Master:
                 LinkRole.FRAMEWORK: FrameworkReceiver(
                     submit, self._sessions, self._performer, spaces, probe
                 ),
-                LinkRole.OPERATOR: OperatorReceiver(
-                    submit,
-                    self._loop.query,
-                    self.list_masters,
-                    self._roster.begin,
-                    copier,
-                    probe,
-                ),
+                LinkRole.OPERATOR: OperatorReceiver(submit, self._loop.query, desk, probe),
                 LinkRole.REPLICA: self._log.receiver,
             },
             self._log.admit,
@@ -139,41 +135,8 @@ class Master:
         await self._loop.stop()
         await self._server.stop()
 
-    def list_masters(self) -> tuple[MasterView, ...]:
-        """Return this master's view: itself first, then the others."""
-        health = self._log.health() or LogHealth(0, 0, 0, 0, 0, 0)
-        known = self._log.configuration
-        members = dict.fromkeys(known.voters, "voter") | dict.fromkeys(known.learners, "learner")
-        lags = {view.name: view.lag for view in self._roster.view()}
-        own = MasterView(
-            address=self._config.name,
-            role=self._log.role,
-            term=self._log.term,
-            committed=self._log.committed,
-            applied=self._log.applied,
-            is_reachable=True,
-            version=VERSION,
-            last=health.last,
-            snapshot_index=health.snapshot_index,
-            snapshot_bytes=health.snapshot_bytes,
-            fsync_ns=health.fsync_ns,
-            used_bytes=health.used_bytes,
-            free_bytes=health.free_bytes,
-            member="removed" if self._log.is_removed else members.pop(self._config.name, ""),
-            cluster_id=self._log.cluster_id,
-        )
-        others = [
-            MasterView(
-                address=name,
-                role="leader" if name == self._log.leader else "",
-                is_reachable=name in self._log.reachable,
-                member=member,
-                lag=lags.get(name, 0),
-            )
-            for name, member in members.items()
-            if name != self._config.name
-        ]
-        return (own, *others)
+    def _say_kept(self, link: Link, content: bytes) -> None:
+        self._performer.say(link, Kept(content))
 
     def _lead(self, term: int) -> None:
         self._performer.clear_seats()

@@ -1,10 +1,9 @@
 """What operators ask: views at a proven point of the log, and the few things they change."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from master.answers import Outcome, Submit, reason_of
 from master.core import view
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
@@ -16,60 +15,39 @@ from master.probes import MasterProbe
 from master.sessions import Link
 from protocol.codecs.operator import decode_operator_message, encode_operator_message
 from protocol.decision import Refused
-from protocol.errors import Fault, Malformed, NotLeader, TimedOut
+from protocol.errors import Fault, Malformed
 from protocol.ids import FrameworkId, TaskId
-from protocol.links import parse_address
 from protocol.messages.link import Leader
 from protocol.messages.operator import (
-    AddMaster,
     Agents,
-    CompactLog,
     Done,
     Failed,
     Frameworks,
     KillTaskByOperator,
     ListAgents,
     ListFrameworks,
-    ListMasters,
     ListOffers,
     ListQuotas,
     ListRoles,
     ListTasks,
-    LogCompacted,
-    Masters,
-    MasterView,
     OfferList,
     OperatorMessage,
-    PromoteMaster,
     Quotas,
-    ReadEntries,
-    ReadSnapshot,
     RemoveFramework,
-    RemoveMaster,
     Roles,
     Tasks,
-    TransferLeadership,
 )
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.quantities import amounts_of
-from rlog.clearing import Cleared
-from rlog.raft_changes import ChangeRefused
-from rlog.roster import Outcome as ChangeOutcome
+from rlog.answers import Outcome, Submit, reason_of
+from rlog.operators import LogDesk, LogQuestion, failed
 
 PAGE_ITEMS_MAX = 1000
 
 List: TypeAlias = ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas
 Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas
 Change: TypeAlias = KillTaskByOperator | RemoveFramework | SetWeightCall | SetQuotaCall
-MemberChange: TypeAlias = AddMaster | PromoteMaster | RemoveMaster | TransferLeadership
-
-VERBS = {  # of `rlog.roster.Roster`
-    AddMaster: "add",
-    PromoteMaster: "promote",
-    RemoveMaster: "remove",
-    TransferLeadership: "transfer",
-}
 
 
 class Query(Protocol):
@@ -80,37 +58,19 @@ class Query(Protocol):
     ) -> None: ...
 
 
-class Copier(Protocol):
-    """`master.copying.LogCopier`."""
-
-    def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage: ...
-
-    def compact(self, done: Callable[[Cleared | Fault], None]) -> None: ...
-
-
-class ChangeMembers(Protocol):
-    """`rlog.roster.Roster.begin`."""
-
-    def __call__(self, verb: str, name: str, done: Callable[[ChangeOutcome], None]) -> None: ...
-
-
 class OperatorReceiver:
     """Receives from operators' tools; every request is answered under its own number."""
 
     def __init__(
         self,
-        submit: Submit,
+        submit: Submit[Command],
         query: Query,
-        list_masters: Callable[[], tuple[MasterView, ...]],
-        change_members: ChangeMembers,
-        copier: Copier,
+        desk: LogDesk,
         probe: MasterProbe,
     ) -> None:
         self._submit = submit
         self._query = query
-        self._list_masters = list_masters
-        self._change_members = change_members
-        self._copier = copier
+        self._desk = desk
         self._probe = probe
 
     def connected(self, peer: Link) -> None:
@@ -127,18 +87,12 @@ class OperatorReceiver:
         request = decode_operator_message(payload)
         self._probe.received(type(request).__name__)
         match request:
-            case ListMasters():
-                _send(peer, Masters(request.call, self._list_masters()))
             case _ if isinstance(request, List):
                 self._answer_list(peer, request)
-            case ReadSnapshot() | ReadEntries():
-                _send(peer, self._copier.answer(request))
-            case CompactLog():
-                self._compact(peer, request)
             case _ if isinstance(request, Change):
                 self._change(peer, request)
-            case AddMaster() | PromoteMaster() | RemoveMaster() | TransferLeadership():
-                self._change_masters(peer, request)
+            case _ if isinstance(request, LogQuestion):
+                self._desk.answer(request, partial(_send, peer))
             case _:
                 raise Malformed(f"{type(request).__name__} to a master")
 
@@ -159,26 +113,6 @@ class OperatorReceiver:
                 _send(peer, Done(request.call))
 
         self._submit(_command_of(request, peer), answer)
-
-    def _compact(self, peer: Link, request: CompactLog) -> None:
-        def answer(outcome: Cleared | Fault) -> None:
-            if isinstance(outcome, Fault):
-                _send(peer, _failed(request.call, outcome))
-            else:
-                _send(peer, LogCompacted(request.call, *astuple(outcome)))
-
-        self._copier.compact(answer)
-
-    def _change_masters(self, peer: Link, request: MemberChange) -> None:
-        def answer(outcome: ChangeOutcome) -> None:
-            _send(peer, _answer_to(request.call, outcome))
-
-        try:
-            parse_address(request.address)
-        except ValueError as error:
-            _send(peer, Failed(request.call, "REFUSED", str(error)))
-        else:
-            self._change_members(VERBS[type(request)], request.address, answer)
 
 
 def list_views(state: State, request: List) -> Sequence[Any]:
@@ -244,22 +178,10 @@ def _command_of(request: Change, peer: Link) -> Command:
             return SetQuota(request.role, guarantee, limit, request.force)
 
 
-def _answer_to(call: int, outcome: ChangeOutcome) -> Done | Failed:
-    match outcome:
-        case None:
-            return Done(call)
-        case ChangeRefused():
-            return Failed(call, outcome.reason, str(outcome))
-        case TimedOut():
-            return Failed(call, "TIMED_OUT", str(outcome))
-        case _:
-            return _failed(call, outcome)
-
-
 def _failed(call: int, outcome: Refused | Fault) -> Failed:
-    reason, text = reason_of(outcome)
-    leader = outcome.leader if isinstance(outcome, NotLeader) else ""
-    return Failed(call, reason, text, leader)
+    if isinstance(outcome, Refused):
+        return Failed(call, *reason_of(outcome))
+    return failed(call, outcome)
 
 
 def _send(peer: Link, answer: OperatorMessage) -> None:

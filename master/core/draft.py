@@ -25,7 +25,7 @@ from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer, Subscribed
 from protocol.messages.values import TaskStatus
-from rlog.spaces.messages import Appended, Claimed, Leased, Transacted
+from rlog.spaces.commands import SpaceReply
 
 ITEMS_MAX = 500  # of one effect, so that its frame stays small
 BYTES_MAX = 256 << 10  # of launches in one effect; a frame takes 1 MiB
@@ -36,7 +36,7 @@ class ToBeContinued:
     """Replied when there is more to do than one entry of the log holds: decide it once more."""
 
 
-Reply: TypeAlias = Subscribed | ToBeContinued | Transacted | Leased | Claimed | Appended
+Reply: TypeAlias = Subscribed | ToBeContinued | SpaceReply
 Outcome: TypeAlias = Decision[Event, Effect, Reply] | Refused
 K = TypeVar("K")
 T = TypeVar("T")

@@ -19,6 +19,7 @@ from master.core.tasks import draft_answers
 from master.core.validity import format_duration
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.messages.values import TaskState
+from rlog.spaces.commands import run_leases
 from rlog.spaces.records import skip_revisions
 
 
@@ -50,7 +51,7 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
             draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), after_ns)
         else:
             draft.alarm(AlarmKind.AGENT_SILENT, (agent.id,), settings.agent_timeout_ns)
-    keeping.draft_alarms(draft, state)
+    draft.soft.extend(run_leases(state.spaces, now_ns))
     for framework in state.frameworks.values():
         if not framework.is_removed:
             away_ns = now_ns if framework.is_connected else framework.disconnected_ns
@@ -194,7 +195,7 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.AGENT_REMOVAL: _ring_agent_removal,
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
     AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,
-    AlarmKind.LEASE_ENDS: keeping.draft_end,
+    AlarmKind.LEASE_ENDS: keeping.ring_lease_ends,
     AlarmKind.OFFER_OLD: _ring_offer_old,
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,
     AlarmKind.LAUNCH_UNANSWERED: _ring_launch_unanswered,

@@ -27,7 +27,6 @@ from master.core.frameworks import (
     SubscribeFramework,
     TeardownFramework,
 )
-from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
@@ -37,7 +36,8 @@ from master.core.snapshot import dump, load
 from master.core.state import State
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
-from rlog.spaces import messages as kept
+from rlog.spaces.commands import APPLY as SPACE_EVENTS
+from rlog.spaces.commands import ChangeSpace
 
 __all__ = ["Command", "Effect", "Event", "Machine", "Reply", "State"]
 
@@ -88,16 +88,9 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
 }
 
 _APPLY: dict[type, Callable[[State, Any], None]] = {
+    **dict.fromkeys(SPACE_EVENTS, keeping.apply_event),
     of.LeadershipTaken: leadership.apply_leadership_taken,
-    kept.SpaceOpened: keeping.apply_opened,
-    kept.SpaceChanged: keeping.apply_changed,
-    kept.SpaceRemoved: keeping.apply_removed,
-    kept.LeaseAcquired: keeping.apply_acquired,
-    kept.LeaseEnded: keeping.apply_ended,
     of.ClusterFounded: leadership.apply_cluster_founded,
-    kept.JournalClaimed: keeping.apply_claimed,
-    kept.RecordsAppended: keeping.apply_appended,
-    kept.JournalTruncated: keeping.apply_truncated,
     of.LogRestored: leadership.apply_log_restored,
     of.FrameworkSubscribed: frameworks.apply_framework_subscribed,
     of.FrameworkDisconnected: frameworks.apply_framework_disconnected,

@@ -9,6 +9,7 @@ from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal
 from master.core.state import Soft, State, charge, credit
 from protocol.ids import AgentId, FrameworkId, OfferId
+from rlog.spaces.commands import LeaseRuns
 
 K = TypeVar("K")
 E = TypeVar("E")
@@ -135,6 +136,7 @@ SoftEvent: TypeAlias = (
     | AllTouched
     | PassDone
     | LedgerOpened
+    | LeaseRuns
 )
 
 
@@ -245,6 +247,10 @@ def apply_ledger_opened(state: State, event: LedgerOpened) -> None:
     state.soft.ledger = event.ledger
 
 
+def apply_lease_runs(state: State, event: LeaseRuns) -> None:
+    state.soft.alarms.set(AlarmKind.LEASE_ENDS, (event.space, event.name), event.until_ns)
+
+
 def drop_soft(state: State) -> None:
     """Forget all of it, at gain or loss of leadership."""
     state.soft = Soft()
@@ -280,4 +286,5 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     AllTouched: apply_all_touched,
     PassDone: apply_pass_done,
     LedgerOpened: apply_ledger_opened,
+    LeaseRuns: apply_lease_runs,
 }

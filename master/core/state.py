@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from master.allocator.allocate import Ledger
 from master.allocator.rations import Quota
-from master.core.alarms import Alarms
+from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
 from master.core.records import Agent, Framework, Offer, Refusal, Task
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.resources import EMPTY, Resources
+from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
 
 WEIGHT_DEFAULT_MILLI = 1000
@@ -31,7 +32,7 @@ class Soft:
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
-    alarms: Alarms = field(default_factory=Alarms)
+    alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
 
 
 @dataclass(slots=True)

@@ -5,19 +5,20 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.core.alarms import STALE_MAX, AlarmKind, Alarms
+from master.core.alarms import AlarmKind
+from rlog.spaces.alarms import STALE_MAX, Alarms
 
 KIND = AlarmKind.OFFER_OLD
 
 
-def ring(alarms: Alarms, now_ns: int, entries_max: int = 100) -> list[str]:
+def ring(alarms: Alarms[AlarmKind], now_ns: int, entries_max: int = 100) -> list[str]:
     subjects = alarms.upcoming(now_ns, entries_max)
     alarms.take(len(subjects), now_ns)
     return [subject[1][0] for subject in subjects if subject]
 
 
 def test_alarm_rings_once_at_its_time() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     alarms.set(KIND, ("a",), 10)
     assert ring(alarms, 9) == []
     assert ring(alarms, 10) == ["a"]
@@ -26,7 +27,7 @@ def test_alarm_rings_once_at_its_time() -> None:
 
 
 def test_alarm_moved_to_later_rings_later() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     alarms.set(KIND, ("a",), 10)
     alarms.set(KIND, ("a",), 20)
     assert ring(alarms, 15) == []
@@ -35,7 +36,7 @@ def test_alarm_moved_to_later_rings_later() -> None:
 
 
 def test_alarm_moved_to_earlier_rings_once() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     alarms.set(KIND, ("a",), 20)
     alarms.set(KIND, ("a",), 10)
     assert ring(alarms, 10) == ["a"]
@@ -43,7 +44,7 @@ def test_alarm_moved_to_earlier_rings_once() -> None:
 
 
 def test_alarm_rings_though_an_older_entry_of_it_comes_up_with_it() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     alarms.set(KIND, ("a",), 10)
     alarms.set(KIND, ("a",), 5)
     assert ring(alarms, 5) == ["a"]
@@ -52,14 +53,14 @@ def test_alarm_rings_though_an_older_entry_of_it_comes_up_with_it() -> None:
 
 
 def test_cancelled_alarm_stays_silent() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     alarms.set(KIND, ("a",), 10)
     alarms.cancel(KIND, ("a",))
     assert ring(alarms, 10) == []
 
 
 def test_ringing_takes_no_more_than_asked() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     for number in range(5):
         alarms.set(KIND, (str(number),), number)
     assert ring(alarms, 10, entries_max=3) == ["0", "1", "2"]
@@ -67,7 +68,7 @@ def test_ringing_takes_no_more_than_asked() -> None:
 
 
 def test_heap_stays_small_however_often_an_alarm_moves() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     for at_ns in range(10_000, 0, -1):
         alarms.set(KIND, ("a",), at_ns)
     assert len(alarms.heap) <= STALE_MAX + 2
@@ -76,7 +77,7 @@ def test_heap_stays_small_however_often_an_alarm_moves() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 30)), max_size=60))
 def test_alarms_agree_with_a_plain_dictionary(steps: list[tuple[str, int]]) -> None:
     """A negative time cancels; time passes by one with each step."""
-    alarms, plain = Alarms(), dict[str, int]()
+    alarms, plain = Alarms[AlarmKind](), dict[str, int]()
     for now_ns, (key, at_ns) in enumerate(steps):
         if at_ns < 0:
             alarms.cancel(KIND, (key,))
@@ -101,7 +102,7 @@ class Watched(list[Any]):
 
 
 def test_looking_for_what_is_due_costs_what_is_taken_not_what_is_due() -> None:
-    alarms = Alarms()
+    alarms: Alarms[AlarmKind] = Alarms()
     for number in range(10_000):
         alarms.set(KIND, (f"a{number:05}",), 10)
     heap = alarms.heap = Watched(alarms.heap)

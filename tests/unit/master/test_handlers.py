@@ -20,10 +20,9 @@ from master.core.reasons import Reason
 from master.core.state import State
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from master.handlers import AgentReceiver, FrameworkReceiver
-from master.keeping import SpaceReceiver
 from master.perform import Performer
 from master.probes import SilentMasterProbe
-from master.sessions import Sessions
+from master.sessions import Link, Sessions
 from protocol.codecs.agent import encode_agent_message
 from protocol.codecs.framework import encode_framework_message
 from protocol.decision import Refused
@@ -42,6 +41,7 @@ from protocol.messages.framework import (
     Acknowledgement,
     CallDone,
     FrameworkMessage,
+    Kept,
     Leave,
     Offers,
     Reconcile,
@@ -51,6 +51,7 @@ from protocol.messages.framework import (
 )
 from protocol.messages.link import Leader
 from protocol.messages.values import TaskStatus
+from rlog.requests import SpaceReceiver
 from tests.unit.master.links import RecordedLink
 
 A1, F1 = AgentId("a1"), FrameworkId("fw-1")
@@ -73,11 +74,15 @@ class Shell:
         self.performer = Performer(self.sessions, probe)
         self.performer.begin(3)
         self.agents = AgentReceiver(self.submit, self.sessions, self.performer, probe)
-        say = self.performer.say
-        spaces = SpaceReceiver(self.submit, self.query, say, REQUESTS_PER_S, lambda: self.now_s)
+        spaces = SpaceReceiver(
+            self.submit, self.query, self.say_kept, REQUESTS_PER_S, lambda: self.now_s
+        )
         self.frameworks = FrameworkReceiver(
             self.submit, self.sessions, self.performer, spaces, probe
         )
+
+    def say_kept(self, link: Link, content: bytes) -> None:
+        self.performer.say(link, Kept(content))
 
     def query(self, view: Callable[[State], Any], done: Callable[[Any], None]) -> None:
         done(view(self.state))

@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from master.copying import LogCopier
 from master.core.invariants import check
 from master.core.leadership import Tick
 from master.core.settings import Settings
 from master.core.snapshot import digest
 from master.handlers import AgentReceiver, FrameworkReceiver
-from master.keeping import SpaceReceiver
 from master.operator import OperatorReceiver
 from master.perform import Performer
 from master.probes import SilentMasterProbe
@@ -35,6 +33,7 @@ from protocol.messages.framework import (
     Accept,
     FrameworkMessage,
     Keep,
+    Kept,
     LaunchTask,
     Leave,
     Subscribe,
@@ -45,8 +44,11 @@ from protocol.messages.link import LinkRole
 from protocol.messages.operator import OperatorMessage, RemoveFramework
 from protocol.resources import Resources, parse_resources
 from rlog.config import LogConfig
+from rlog.copying import LogCopier
 from rlog.loop import Loop
+from rlog.operators import LogDesk
 from rlog.replica import ReplicatedLog
+from rlog.requests import SpaceReceiver
 from rlog.spaces.messages import SpaceRequest
 from rlog.spaces_codec import encode_space_request
 from tests.unit.master.links import RecordedLink
@@ -171,15 +173,18 @@ class Victim:
         self.loop.on_lead = performer.begin
         submit = self.loop.submit
         self.agents = AgentReceiver(submit, sessions, performer, self.probe)
-        spaces = SpaceReceiver(submit, self.loop.query, performer.say, 2_000)
+        spaces = SpaceReceiver(
+            submit,
+            self.loop.query,
+            lambda link, content: performer.say(link, Kept(content)),
+            2_000,
+        )
         self.frameworks = FrameworkReceiver(submit, sessions, performer, spaces, self.probe)
         copier = LogCopier(closed_log(), "c", lambda: self.now_ns)
         self.operators = OperatorReceiver(
             submit,
             self.loop.query,
-            lambda: (),
-            lambda verb, name, done: done(None),
-            copier,
+            LogDesk(lambda: (), lambda verb, name, done: done(None), copier),
             self.probe,
         )
         self.agent, self.framework = RecordedLink("a1"), RecordedLink("web")

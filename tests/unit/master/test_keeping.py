@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from master.core.keeping import ChangeSpace
 from master.core.settings import SECOND_NS
-from master.keeping import BURST_S
 from protocol.decision import Decision, Refused
 from protocol.errors import Malformed
 from protocol.messages.framework import Keep, Kept
+from rlog.requests import BURST_S
+from rlog.spaces.commands import ChangeSpace
 from rlog.spaces.messages import (
     AcquireLease,
     Change,

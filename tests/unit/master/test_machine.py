@@ -12,7 +12,6 @@ from master.core.frameworks import (
     SubscribeFramework,
     TeardownFramework,
 )
-from master.core.keeping import ChangeSpace
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
 from master.core.offers import AcceptOffers
@@ -24,6 +23,7 @@ from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from protocol.ids import AgentId, FrameworkId
 from protocol.messages.framework import Acknowledgement, KillTask, Revive, Suppress
 from rlog.spaces import messages
+from rlog.spaces.commands import ChangeSpace
 from rlog.spaces.messages import (
     AcquireLease,
     AppendRecords,

@@ -42,6 +42,7 @@ from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.messages.values import Quantity
 from rlog.clearing import Cleared
+from rlog.operators import LogDesk
 from rlog.raft_changes import ChangeRefused
 from tests.unit.master.links import RecordedLink
 
@@ -61,9 +62,7 @@ class Desk:
         self.receiver = OperatorReceiver(
             self.submit,
             self.query,
-            lambda: MASTERS,
-            self.change_members,
-            self,
+            LogDesk(lambda: MASTERS, self.change_members, self),
             SilentMasterProbe(),
         )
 

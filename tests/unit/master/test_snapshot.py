@@ -5,10 +5,10 @@ import pytest
 from master.core import invariants
 from master.core.agents import RegisterAgent
 from master.core.frameworks import SubscribeFramework
-from master.core.keeping import ChangeSpace
 from master.core.settings import SECOND_NS
 from master.core.snapshot import digest, dump, load
 from protocol.ids import FrameworkId
+from rlog.spaces.commands import ChangeSpace
 from rlog.spaces.messages import AppendRecords, ClaimJournal
 from tests.unit.master.leader import Leader, registration, subscription
 from tests.unit.master.test_machine import busy_leader

@@ -1,22 +1,20 @@
-"""What schedulers keep: requests become commands and views, at a rate all can live with."""
+"""What is asked of spaces: requests become commands and views, at a rate all can live with."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from master.answers import Outcome, Submit, reason_of
-from master.core.keeping import ChangeSpace
-from master.core.state import State
-from master.sessions import Link
 from protocol.decision import Refused
 from protocol.errors import Fault
-from protocol.messages.framework import Kept
+from rlog.answers import Outcome, Submit, reason_of
+from rlog.spaces.commands import ChangeSpace
 from rlog.spaces.messages import (
     Leased,
     SpaceAnswer,
     SpaceRefused,
     SpaceRequest,
 )
+from rlog.spaces.records import Spaces
 from rlog.spaces.views import QUESTIONS, Question, view
 from rlog.spaces_codec import decode_space_request, encode_space_answer
 
@@ -28,16 +26,25 @@ def loop_time_s() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Asker(Protocol):
+    """What is used of the link of who asks."""
+
+    @property
+    def principal(self) -> str: ...
+    @property
+    def is_open(self) -> bool: ...
+
+
+class HasSpaces(Protocol):
+    """A state with spaces in it."""
+
+    spaces: Spaces
+
+
 class Query(Protocol):
     """`rlog.loop.Loop.query`."""
 
-    def __call__(self, view: Callable[[State], Any], done: Callable[[Any], None]) -> None: ...
-
-
-class Say(Protocol):
-    """`master.perform.Performer.say`."""
-
-    def __call__(self, link: Link, message: Kept) -> None: ...
+    def __call__(self, view: Callable[[Any], Any], done: Callable[[Any], None]) -> None: ...
 
 
 class Allowance:
@@ -60,22 +67,23 @@ class Allowance:
 
 
 class SpaceReceiver:
-    """Receives what schedulers ask of their spaces; every numbered request is answered."""
+    """Receives what is asked of spaces; every numbered request is answered."""
 
     def __init__(
         self,
-        submit: Submit,
+        submit: Submit[ChangeSpace],
         query: Query,
-        say: Say,
+        say: Callable[[Any, bytes], None],
         requests_per_s: int,
         clock_s: Callable[[], float] = loop_time_s,
     ) -> None:
+        """`say` sends an encoded answer over the link that it is given."""
         self._submit = submit
-        self._say_message = say
+        self._say_content = say
         self._query = query
         self._allowance = Allowance(requests_per_s, clock_s)
 
-    def received(self, peer: Link, content: bytes) -> None:
+    def received(self, peer: Asker, content: bytes) -> None:
         """Take one request. Raises: Malformed."""
         request = decode_space_request(content)
         if not self._allowance.take(peer.principal):
@@ -87,13 +95,16 @@ class SpaceReceiver:
         else:
             self._change(peer, request, len(content))
 
-    def _answer_question(self, peer: Link, request: Question) -> None:
+    def _answer_question(self, peer: Asker, request: Question) -> None:
+        def look(state: HasSpaces) -> object:
+            return view(state.spaces, request, peer.principal)
+
         def answer(outcome: Outcome) -> None:
             self._say(peer, _answer_of(request, outcome))
 
-        self._query(lambda state: view(state.spaces, request, peer.principal), answer)
+        self._query(look, answer)
 
-    def _change(self, peer: Link, request: SpaceRequest, size_bytes: int) -> None:
+    def _change(self, peer: Asker, request: SpaceRequest, size_bytes: int) -> None:
         def answer(outcome: Outcome) -> None:
             if isinstance(outcome, Leased):
                 # A renewal writes nothing, so no commit proves that we still led: a successor
@@ -108,9 +119,9 @@ class SpaceReceiver:
         assert not isinstance(request, QUESTIONS)
         self._submit(ChangeSpace(peer.principal, request), answer, size_bytes)
 
-    def _say(self, peer: Link, answer: SpaceAnswer) -> None:
+    def _say(self, peer: Asker, answer: SpaceAnswer) -> None:
         if peer.is_open:
-            self._say_message(peer, Kept(encode_space_answer(answer)))
+            self._say_content(peer, encode_space_answer(answer))
 
 
 def _answer_of(request: SpaceRequest, outcome: Any) -> SpaceAnswer:

@@ -1,20 +1,20 @@
-"""What the loop answers to a command, and how a no is said on the wire."""
+"""What a loop answers to a command, and how a no is said on the wire."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from master.core.machine import Command
 from protocol.decision import Refused
 from protocol.errors import Fault, NotLeader, Overloaded
 
 Outcome: TypeAlias = object  # a reply, None, Refused or a Fault
+C_contra = TypeVar("C_contra", contravariant=True)
 
 
-class Submit(Protocol):
+class Submit(Protocol[C_contra]):
     """`rlog.loop.Loop.submit`."""
 
     def __call__(
-        self, command: Command, done: Callable[[Any], None] | None = None, size_bytes: int = 512
+        self, command: C_contra, done: Callable[[Any], None] | None = None, size_bytes: int = 512
     ) -> None: ...
 
 

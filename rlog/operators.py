@@ -1,0 +1,157 @@
+"""What operators ask of a member: who belongs, how its log is, copies of it, changes."""
+
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import Protocol, TypeAlias
+
+from protocol.errors import Fault, NotLeader, TimedOut
+from protocol.links import parse_address
+from protocol.messages.operator import (
+    AddMaster,
+    CompactLog,
+    Done,
+    Failed,
+    ListMasters,
+    LogCompacted,
+    Masters,
+    MasterView,
+    OperatorMessage,
+    PromoteMaster,
+    ReadEntries,
+    ReadSnapshot,
+    RemoveMaster,
+    TransferLeadership,
+)
+from rlog.answers import reason_of
+from rlog.clearing import Cleared
+from rlog.log import LogHealth
+from rlog.raft_changes import ChangeRefused
+from rlog.replica import ReplicatedLog
+from rlog.roster import Outcome, Roster
+
+MemberChange: TypeAlias = AddMaster | PromoteMaster | RemoveMaster | TransferLeadership
+LogQuestion: TypeAlias = ListMasters | ReadSnapshot | ReadEntries | CompactLog | MemberChange
+
+VERBS = {  # of `rlog.roster.Roster`
+    AddMaster: "add",
+    PromoteMaster: "promote",
+    RemoveMaster: "remove",
+    TransferLeadership: "transfer",
+}
+
+Send: TypeAlias = Callable[[OperatorMessage], None]
+
+
+class Copier(Protocol):
+    """`rlog.copying.LogCopier`."""
+
+    def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage: ...
+
+    def compact(self, done: Callable[[Cleared | Fault], None]) -> None: ...
+
+
+class ChangeMembers(Protocol):
+    """`rlog.roster.Roster.begin`."""
+
+    def __call__(self, verb: str, name: str, done: Callable[[Outcome], None]) -> None: ...
+
+
+class LogDesk:
+    """Answers operators' questions about a log, whatever is kept in it."""
+
+    def __init__(
+        self,
+        list_members: Callable[[], tuple[MasterView, ...]],
+        change_members: ChangeMembers,
+        copier: Copier,
+    ) -> None:
+        self._list_members = list_members
+        self._change_members = change_members
+        self._copier = copier
+
+    def answer(self, request: LogQuestion, send: Send) -> None:
+        """Send the answer, at once or when a change is final."""
+        match request:
+            case ListMasters():
+                send(Masters(request.call, self._list_members()))
+            case ReadSnapshot() | ReadEntries():
+                send(self._copier.answer(request))
+            case CompactLog():
+                self._compact(request, send)
+            case _:
+                self._change(request, send)
+
+    def _compact(self, request: CompactLog, send: Send) -> None:
+        def answer(outcome: Cleared | Fault) -> None:
+            if isinstance(outcome, Fault):
+                send(failed(request.call, outcome))
+            else:
+                send(LogCompacted(request.call, *astuple(outcome)))
+
+        self._copier.compact(answer)
+
+    def _change(self, request: MemberChange, send: Send) -> None:
+        def answer(outcome: Outcome) -> None:
+            send(_answer_to(request.call, outcome))
+
+        try:
+            parse_address(request.address)
+        except ValueError as error:
+            send(Failed(request.call, "REFUSED", str(error)))
+        else:
+            self._change_members(VERBS[type(request)], request.address, answer)
+
+
+def list_members(log: ReplicatedLog, roster: Roster, version: str) -> tuple[MasterView, ...]:
+    """Return a member's view: itself first, then the others."""
+    health = log.health() or LogHealth(0, 0, 0, 0, 0, 0)
+    known = log.configuration
+    members = dict.fromkeys(known.voters, "voter") | dict.fromkeys(known.learners, "learner")
+    lags = {view.name: view.lag for view in roster.view()}
+    own = MasterView(
+        address=log.name,
+        role=log.role,
+        term=log.term,
+        committed=log.committed,
+        applied=log.applied,
+        is_reachable=True,
+        version=version,
+        last=health.last,
+        snapshot_index=health.snapshot_index,
+        snapshot_bytes=health.snapshot_bytes,
+        fsync_ns=health.fsync_ns,
+        used_bytes=health.used_bytes,
+        free_bytes=health.free_bytes,
+        member="removed" if log.is_removed else members.pop(log.name, ""),
+        cluster_id=log.cluster_id,
+    )
+    others = [
+        MasterView(
+            address=name,
+            role="leader" if name == log.leader else "",
+            is_reachable=name in log.reachable,
+            member=member,
+            lag=lags.get(name, 0),
+        )
+        for name, member in members.items()
+        if name != log.name
+    ]
+    return (own, *others)
+
+
+def _answer_to(call: int, outcome: Outcome) -> Done | Failed:
+    match outcome:
+        case None:
+            return Done(call)
+        case ChangeRefused():
+            return Failed(call, outcome.reason, str(outcome))
+        case TimedOut():
+            return Failed(call, "TIMED_OUT", str(outcome))
+        case _:
+            return failed(call, outcome)
+
+
+def failed(call: int, fault: Fault) -> Failed:
+    """Return how an operator is told of a fault."""
+    leader = fault.leader if isinstance(fault, NotLeader) else ""
+    return Failed(call, *reason_of(fault), leader)
