@@ -151,6 +151,7 @@ class FrameworkReceiver:
         framework = self._sessions.frameworks.id_of(peer)
         number = self._sessions.close(peer)
         self._performer.forget(peer)
+        self._spaces.disconnected(peer)
         if framework is not None:
             log.info("framework link lost", framework=framework, reason=reason)
             self._probe.links(*self._sessions.counts)

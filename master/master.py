@@ -81,7 +81,10 @@ class Master:
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
         submit = self._loop.submit
-        spaces = SpaceReceiver(submit, self._loop.query, self._say_kept, config.requests_per_s_max)
+        self._spaces = SpaceReceiver(
+            submit, self._loop.query, self._say_kept, config.requests_per_s_max
+        )
+        self._performer.on_touched = self._spaces.touched
         desk = LogDesk(
             partial(list_members, self._log, roster, VERSION),
             roster.begin,
@@ -92,7 +95,7 @@ class Master:
             {
                 LinkRole.AGENT: AgentReceiver(submit, self._sessions, self._performer, probe),
                 LinkRole.FRAMEWORK: FrameworkReceiver(
-                    submit, self._sessions, self._performer, spaces, probe
+                    submit, self._sessions, self._performer, self._spaces, probe
                 ),
                 LinkRole.OPERATOR: OperatorReceiver(submit, self._loop.query, desk, probe),
                 LinkRole.REPLICA: self._log.receiver,
@@ -147,6 +150,7 @@ class Master:
 
     def _follow(self, leader: str) -> None:
         self._performer.clear_seats()
+        self._spaces.deposed()
         log.info("this master follows", leader=leader or "nobody yet", term=self._log.term)
         self._word = Leader(leader, self._log.term)
         self._announce()

@@ -1,7 +1,7 @@
 """Effects of committed decisions become messages: gathered per link, one turn at a time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
@@ -31,6 +31,7 @@ from protocol.messages.framework import (
     Subscribed,
     Updates,
 )
+from rlog.spaces.commands import SpaceTouched
 
 log = structlog.get_logger()
 
@@ -48,13 +49,17 @@ LISTS = {
 
 
 class Performer:
-    """Sends what effects ask for to whoever has the seat; nobody there: nothing is sent."""
+    """Sends what effects ask for to whoever has the seat; nobody there: nothing is sent.
+
+    `on_touched(space)` is told of every space that has changed.
+    """
 
     def __init__(self, sessions: Sessions, probe: MasterProbe) -> None:
         self._sessions = sessions
         self._probe = probe
         self._epoch = 0
         self._queued: dict[Link, list[Message]] = {}
+        self.on_touched: Callable[[str], None] = lambda space: None
 
     def begin(self, epoch: int) -> None:
         """Stamp what is said from now on with a new leadership's epoch."""
@@ -90,6 +95,8 @@ class Performer:
                 self._answer_agent(effect)
             case EvictFramework():
                 self._evict(effect)
+            case SpaceTouched():
+                self.on_touched(effect.space)
 
     def say(self, link: Link, message: Message) -> None:
         """Queue an answer behind everything that is queued for the link already."""

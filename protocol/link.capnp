@@ -1,7 +1,7 @@
 @0xe8b7ce0a2f6d4c11;
 # One frame is one message whose root is Frame. Every link: hello, challenge, proof, welcome; then the rest.
 
-enum LinkRole { unset @0; agent @1; framework @2; executor @3; replica @4; operator @5; }
+enum LinkRole { unset @0; agent @1; framework @2; executor @3; replica @4; operator @5; keeper @6; }
 
 struct Hello {
   protocolMin @0 :UInt16; protocolMax @1 :UInt16;

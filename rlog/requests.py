@@ -17,6 +17,7 @@ from rlog.spaces.messages import (
 from rlog.spaces.records import Spaces
 from rlog.spaces.views import QUESTIONS, Question, view
 from rlog.spaces_codec import decode_space_request, encode_space_answer
+from rlog.waiting import Caller, Waiting
 
 BURST_S = 2  # a principal that was silent for so long may ask at once what that allows
 
@@ -24,15 +25,6 @@ BURST_S = 2  # a principal that was silent for so long may ask at once what that
 def loop_time_s() -> float:
     """Return the running loop's time."""
     return asyncio.get_running_loop().time()
-
-
-class Asker(Protocol):
-    """What is used of the link of who asks."""
-
-    @property
-    def principal(self) -> str: ...
-    @property
-    def is_open(self) -> bool: ...
 
 
 class HasSpaces(Protocol):
@@ -82,8 +74,9 @@ class SpaceReceiver:
         self._say_content = say
         self._query = query
         self._allowance = Allowance(requests_per_s, clock_s)
+        self._waiting = Waiting(self._answer_question)
 
-    def received(self, peer: Asker, content: bytes) -> None:
+    def received(self, peer: Caller, content: bytes) -> None:
         """Take one request. Raises: Malformed."""
         request = decode_space_request(content)
         if not self._allowance.take(peer.principal):
@@ -95,16 +88,29 @@ class SpaceReceiver:
         else:
             self._change(peer, request, len(content))
 
-    def _answer_question(self, peer: Asker, request: Question) -> None:
+    def touched(self, space: str) -> None:
+        """Tell those who wait for news of a space that there is some, and that it is committed."""
+        self._waiting.touch(space)
+
+    def disconnected(self, peer: Caller) -> None:
+        """Forget who is gone."""
+        self._waiting.forget(peer)
+
+    def deposed(self) -> None:
+        """Tell those who wait that the news are elsewhere now."""
+        self._waiting.touch_all()
+
+    def _answer_question(self, peer: Caller, request: Question) -> None:
         def look(state: HasSpaces) -> object:
             return view(state.spaces, request, peer.principal)
 
         def answer(outcome: Outcome) -> None:
-            self._say(peer, _answer_of(request, outcome))
+            if not self._waiting.put(peer, request, outcome):
+                self._say(peer, _answer_of(request, outcome))
 
         self._query(look, answer)
 
-    def _change(self, peer: Asker, request: SpaceRequest, size_bytes: int) -> None:
+    def _change(self, peer: Caller, request: SpaceRequest, size_bytes: int) -> None:
         def answer(outcome: Outcome) -> None:
             if isinstance(outcome, Leased):
                 # A renewal writes nothing, so no commit proves that we still led: a successor
@@ -119,7 +125,7 @@ class SpaceReceiver:
         assert not isinstance(request, QUESTIONS)
         self._submit(ChangeSpace(peer.principal, request), answer, size_bytes)
 
-    def _say(self, peer: Asker, answer: SpaceAnswer) -> None:
+    def _say(self, peer: Caller, answer: SpaceAnswer) -> None:
         if peer.is_open:
             self._say_content(peer, encode_space_answer(answer))
 

@@ -11,9 +11,10 @@ struct Transact {
   call @0 :UInt64; space @1 :Text; token @2 :Text;
   conditions @3 :List(Condition); fences @4 :List(Fence); changes @5 :List(Change);
 }
+# waitNs: when there is nothing new, to wait so long for something before that is answered.
 struct Fetch { call @0 :UInt64; space @1 :Text; keys @2 :List(Text); }
 struct ListNames { call @0 :UInt64; space @1 :Text; prefix @2 :Text; after @3 :Text; }
-struct ReadChanges { call @0 :UInt64; space @1 :Text; prefix @2 :Text; after @3 :UInt64; }   # after: a revision
+struct ReadChanges { call @0 :UInt64; space @1 :Text; prefix @2 :Text; after @3 :UInt64; waitNs @4 :Int64; }   # after: a revision
 struct AcquireLease { call @0 :UInt64; space @1 :Text; name @2 :Text; holder @3 :Text; ttlNs @4 :Int64; }
 struct RenewLease { call @0 :UInt64; space @1 :Text; name @2 :Text; token @3 :UInt64; }
 struct ReleaseLease { call @0 :UInt64; space @1 :Text; name @2 :Text; token @3 :UInt64; }
@@ -28,7 +29,7 @@ struct AppendRecords {
   fences @6 :List(Fence); records @7 :List(Data);
 }
 struct TruncateJournal { call @0 :UInt64; space @1 :Text; name @2 :Text; epoch @3 :UInt64; first @4 :UInt64; }   # all before `first` go
-struct ReadRecords { call @0 :UInt64; space @1 :Text; name @2 :Text; position @3 :UInt64; }   # 0: the first that there is
+struct ReadRecords { call @0 :UInt64; space @1 :Text; name @2 :Text; position @3 :UInt64; waitNs @4 :Int64; }   # 0: the first that there is
 
 struct Transacted { call @0 :UInt64; revision @1 :UInt64; }
 struct Fetched { call @0 :UInt64; items @1 :List(Item); revision @2 :UInt64; considered @3 :UInt32; }   # items: those that there are of the first keys

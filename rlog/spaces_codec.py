@@ -242,6 +242,7 @@ _READ_CHANGES__CALL = _READ_CHANGES["call"]
 _READ_CHANGES__SPACE = _READ_CHANGES["space"]
 _READ_CHANGES__PREFIX = _READ_CHANGES["prefix"]
 _READ_CHANGES__AFTER = _READ_CHANGES["after"]
+_READ_CHANGES__WAIT_NS = _READ_CHANGES["waitNs"]
 
 
 def read_read_changes(reader: Any) -> ReadChanges:
@@ -251,6 +252,7 @@ def read_read_changes(reader: Any) -> ReadChanges:
         get(_READ_CHANGES__SPACE),
         get(_READ_CHANGES__PREFIX),
         get(_READ_CHANGES__AFTER),
+        get(_READ_CHANGES__WAIT_NS),
     )
 
 
@@ -264,6 +266,8 @@ def write_read_changes(message: ReadChanges, builder: Any) -> None:
         put(_READ_CHANGES__PREFIX, message.prefix)
     if message.after:
         put(_READ_CHANGES__AFTER, message.after)
+    if message.wait_ns:
+        put(_READ_CHANGES__WAIT_NS, message.wait_ns)
 
 
 _ACQUIRE_LEASE = _SPACES.AcquireLease.schema.fields
@@ -494,6 +498,7 @@ _READ_RECORDS__CALL = _READ_RECORDS["call"]
 _READ_RECORDS__SPACE = _READ_RECORDS["space"]
 _READ_RECORDS__NAME = _READ_RECORDS["name"]
 _READ_RECORDS__POSITION = _READ_RECORDS["position"]
+_READ_RECORDS__WAIT_NS = _READ_RECORDS["waitNs"]
 
 
 def read_read_records(reader: Any) -> ReadRecords:
@@ -503,6 +508,7 @@ def read_read_records(reader: Any) -> ReadRecords:
         get(_READ_RECORDS__SPACE),
         get(_READ_RECORDS__NAME),
         get(_READ_RECORDS__POSITION),
+        get(_READ_RECORDS__WAIT_NS),
     )
 
 
@@ -516,6 +522,8 @@ def write_read_records(message: ReadRecords, builder: Any) -> None:
         put(_READ_RECORDS__NAME, message.name)
     if message.position:
         put(_READ_RECORDS__POSITION, message.position)
+    if message.wait_ns:
+        put(_READ_RECORDS__WAIT_NS, message.wait_ns)
 
 
 _TRANSACTED = _SPACES.Transacted.schema.fields
@@ -790,7 +798,7 @@ _SPACE_REQUEST_READERS: dict[str, schema.Arm[SpaceRequest]] = {
     "transact": (_SPACE_REQUEST__TRANSACT, read_transact, 6),
     "fetch": (_SPACE_REQUEST__FETCH, read_fetch, 3),
     "listNames": (_SPACE_REQUEST__LIST_NAMES, read_list_names, 4),
-    "readChanges": (_SPACE_REQUEST__READ_CHANGES, read_read_changes, 4),
+    "readChanges": (_SPACE_REQUEST__READ_CHANGES, read_read_changes, 5),
     "acquireLease": (_SPACE_REQUEST__ACQUIRE_LEASE, read_acquire_lease, 5),
     "renewLease": (_SPACE_REQUEST__RENEW_LEASE, read_renew_lease, 4),
     "releaseLease": (_SPACE_REQUEST__RELEASE_LEASE, read_release_lease, 4),
@@ -798,7 +806,7 @@ _SPACE_REQUEST_READERS: dict[str, schema.Arm[SpaceRequest]] = {
     "claimJournal": (_SPACE_REQUEST__CLAIM_JOURNAL, read_claim_journal, 5),
     "appendRecords": (_SPACE_REQUEST__APPEND_RECORDS, read_append_records, 8),
     "truncateJournal": (_SPACE_REQUEST__TRUNCATE_JOURNAL, read_truncate_journal, 5),
-    "readRecords": (_SPACE_REQUEST__READ_RECORDS, read_read_records, 4),
+    "readRecords": (_SPACE_REQUEST__READ_RECORDS, read_read_records, 5),
 }
 _SPACE_REQUEST_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Transact: (_SPACE_REQUEST__TRANSACT, write_transact),

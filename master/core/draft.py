@@ -25,7 +25,7 @@ from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer, Subscribed
 from protocol.messages.values import TaskStatus
-from rlog.spaces.commands import SpaceReply
+from rlog.spaces.commands import SpaceReply, SpaceTouched
 
 ITEMS_MAX = 500  # of one effect, so that its frame stays small
 BYTES_MAX = 256 << 10  # of launches in one effect; a frame takes 1 MiB
@@ -57,6 +57,7 @@ class Draft:
     launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
+    touched: list[SpaceTouched] = field(default_factory=list)
 
     def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
         return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)
@@ -81,6 +82,7 @@ class Draft:
                 yield SendLaunch(agent_id, part)
         yield from _parcels(SendKill, self.kills)
         yield from _parcels(SendOffers, self.offers)
+        yield from self.touched
 
 
 def put(parcels: dict[K, list[T]], to: K, item: T) -> None:

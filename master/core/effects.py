@@ -11,6 +11,7 @@ from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer
 from protocol.messages.values import TaskStatus
+from rlog.spaces.commands import SpaceTouched
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +84,5 @@ Effect: TypeAlias = (
     | SendLaunch
     | SendKill
     | SendAcknowledge
+    | SpaceTouched
 )

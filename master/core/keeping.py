@@ -13,7 +13,9 @@ def decide_change(state: State, command: ChangeSpace, now_ns: int, settings: Set
 
 
 def ring_lease_ends(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    draft.events.extend(commands.end_lease(state.spaces, key))
+    ended = commands.end_lease(state.spaces, key)
+    draft.events.extend(ended)
+    draft.touched.extend(commands.SpaceTouched(each.space) for each in ended)
 
 
 def apply_event(state: State, event: SpaceEvent) -> None:

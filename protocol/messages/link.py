@@ -13,6 +13,7 @@ class LinkRole(IntEnum):
     EXECUTOR = 3
     REPLICA = 4
     OPERATOR = 5
+    KEEPER = 6
 
 
 @record

@@ -1,7 +1,7 @@
 """What changes spaces: requests decided and events folded, for any machine that holds some."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from protocol.decision import Decision, Refused
@@ -70,11 +70,25 @@ class LeaseRuns:
     until_ns: int
 
 
-SpaceOutcome: TypeAlias = Decision[SpaceEvent, Any, SpaceReply] | Refused
+@dataclass(frozen=True, slots=True)
+class SpaceTouched:
+    """Effect: something of a space has changed, as those who wait for it want to know."""
+
+    space: str
+
+
+SpaceOutcome: TypeAlias = Decision[SpaceEvent, SpaceTouched, SpaceReply] | Refused
 
 
 def decide(spaces: Spaces, command: ChangeSpace, now_ns: int, limits: SpaceLimits) -> SpaceOutcome:
     """Refuses: what the requests say, under the names of `SpaceReason`."""
+    outcome = _decide(spaces, command, now_ns, limits)
+    if isinstance(outcome, Refused) or not outcome.events:
+        return outcome
+    return replace(outcome, effects=(SpaceTouched(command.change.space),))
+
+
+def _decide(spaces: Spaces, command: ChangeSpace, now_ns: int, limits: SpaceLimits) -> SpaceOutcome:
     call, principal = command.change, command.principal
     match call:
         case Transact():

@@ -65,6 +65,7 @@ class ReadChanges:
     space: str = ""
     prefix: str = ""
     after: int = 0
+    wait_ns: int = 0
 
 
 @record
@@ -134,6 +135,7 @@ class ReadRecords:
     space: str = ""
     name: str = ""
     position: int = 0
+    wait_ns: int = 0
 
 
 @record

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from schedulers.journal import Journal, Record, Writer
+from rlog.client.journal import Journal, Record, Writer
 from schedulers.keeper import Keeper
 from schedulers.state.main import (
     VALUE_BYTES_MAX,

@@ -11,8 +11,8 @@ import structlog
 import uvloop
 
 from master.ctl.cluster import EmbeddedCluster
+from rlog.client.journal import Journal
 from rlog.spaces.messages import Change, Fetch, Fetched
-from schedulers.journal import Journal
 from schedulers.keeper import Keeper
 from tests.bench.duel import Contender, Shape, Verb, describe, head, measure, run
 from tests.bench.etcd import BINARY, Client, Etcd, etcd
@@ -108,7 +108,7 @@ class Stand:
             self._ours("fetch", lambda number: keeper.fetch(f"key-{number % KEYS}")),
             self._ours(
                 "fetch alone",
-                lambda number: keeper.ask(
+                lambda number: keeper.asking.ask(
                     Fetch(space=keeper.space, keys=(f"key-{number % KEYS}",)), Fetched
                 ),
             ),

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from master.ctl.cluster import EmbeddedCluster
-from schedulers.journal import Journal
+from rlog.client.journal import Journal
 from schedulers.keeper import Keeper
 from tests.bench.duel import Contender, Verb, measure
 from tests.bench.measure import describe_place, median

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schedulers.journal import Writer
+from rlog.client.journal import Writer
 
 JOURNAL_BYTES = 8 << 20  # appended before a truncation; a space holds 16 MiB
 

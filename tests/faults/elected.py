@@ -12,9 +12,9 @@ from protocol.messages.framework import Offer
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from protocol.resources import parse_resources
 from protocol.states import TERMINAL
+from rlog.client.election import Election, Leadership
 from rlog.spaces.messages import Change, Condition
 from schedulers import Driver, Framework, Scheduler
-from schedulers.election import Election, Leadership
 from schedulers.keeper import Keeper, Refusal
 
 NEED = parse_resources("cpus:0.05;mem:32MiB")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from protocol.credentials import load_credentials
+from rlog.client.journal import Journal, Writer
 from rlog.spaces.messages import Item
 from schedulers import Framework
-from schedulers.journal import Journal, Writer
 from schedulers.keeper import Keeper, Refusal
 from tests.clusters import Cluster, running_cluster
 

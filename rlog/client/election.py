@@ -1,11 +1,12 @@
-"""An election among the replicas of a scheduler: one leads, by a lease it keeps renewing."""
+"""An election among the replicas of a program: one leads, by a lease it keeps renewing."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from protocol.errors import Fault
-from schedulers.keeper import Held, Keeper, Refusal
+from protocol.errors import Fault, TimedOut
+from rlog.client.asking import Refusal
+from rlog.client.keeper import Held, Keeper
 
 TTL_S = 1.5  # how long a leader that vanished stands in the way
 RETRIES = 5  # within a lease's time, of those who wait and of the one who renews
@@ -42,6 +43,8 @@ class Election:
             except Refusal as refusal:
                 if refusal.reason != "HELD":
                     raise
+            except TimedOut:
+                continue  # nobody leads; whether it was heard or not, asked again it is the same
             await asyncio.sleep(self._ttl_s / RETRIES)
 
     async def _renew(self, leadership: "Leadership") -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from protocol.errors import Disconnected, Fault, Overloaded
-from schedulers import grouping
-from schedulers.grouping import UNDER_WAY_MAX, Grouping
+from rlog.client import grouping
+from rlog.client.grouping import UNDER_WAY_MAX, Grouping
 
 
 class No(Fault):

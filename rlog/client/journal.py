@@ -1,10 +1,12 @@
-"""Journals: records that one scheduler appends in order, and any of its replicas reads."""
+"""Journals: records that one writer appends in order, and anybody of its owner reads."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
+from rlog.client.asking import Refusal
+from rlog.client.grouping import Grouping
+from rlog.client.keeper import GROUP_BYTES_MAX, WAIT_NS, Held, Keeper, Pace
 from rlog.spaces.messages import (
     Appended,
     AppendRecords,
@@ -16,10 +18,7 @@ from rlog.spaces.messages import (
     Transacted,
     TruncateJournal,
 )
-from schedulers.grouping import Grouping
-from schedulers.keeper import GROUP_BYTES_MAX, Held, Keeper, Refusal
 
-TAIL_S = 0.2  # between looks for records
 GROUP_MAX = 256  # appends in one request
 
 
@@ -45,7 +44,7 @@ class Journal:
         """
         token = secrets.token_hex(16)
         request = ClaimJournal(0, self._keeper.space, token, self.name, writer)
-        claimed = await self._keeper.ask(request, Claimed)
+        claimed = await self._keeper.asking.ask(request, Claimed)
         return Writer(self._keeper, self.name, claimed.epoch, claimed.next)
 
     async def page(self, position: int = 0) -> Records:
@@ -54,7 +53,7 @@ class Journal:
         Position 0: from the first that there is. Raises: Refusal COMPACTED when it was truncated.
         """
         request = ReadRecords(0, self._keeper.space, self.name, position)
-        return await self._keeper.ask(request, Records)
+        return await self._keeper.asking.ask(request, Records)
 
     async def read(self, position: int = 0, end: int | None = None) -> AsyncIterator[Record]:
         """Yield the records from a position on, up to `end` or what is there when it is reached.
@@ -77,10 +76,13 @@ class Journal:
         To resume, begin after the last position seen. Raises: Refusal COMPACTED.
         """
         while True:
-            async for record in self.read(position):
-                yield record
-                position = record.position + 1
-            await asyncio.sleep(TAIL_S)
+            pace = Pace()
+            request = ReadRecords(0, self._keeper.space, self.name, position, WAIT_NS)
+            page = await self._keeper.asking.ask_patiently(request, Records)
+            for place, content in enumerate(page.records, page.position):
+                yield Record(place, content)
+            position = page.position + len(page.records)
+            await pace.rest(is_news=bool(page.records))
 
 
 class Writer:
@@ -124,11 +126,11 @@ class Writer:
         token = secrets.token_hex(16)
         where = (self._keeper.space, token, self._name, self.epoch, position)
         request = AppendRecords(0, *where, fences, tuple(records))
-        last = (await self._keeper.ask(request, Appended)).last
+        last = (await self._keeper.asking.ask(request, Appended)).last
         self.next = max(self.next, last + 1)
         return last
 
     async def truncate(self, first: int) -> None:
         """Drop all records before a position. Raises: Refusal FENCED, WRONG_POSITION."""
         request = TruncateJournal(0, self._keeper.space, self._name, self.epoch, first)
-        await self._keeper.ask(request, Transacted)
+        await self._keeper.asking.ask(request, Transacted)
