@@ -4,11 +4,12 @@ import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from protocol.errors import CorruptLog, DamagedLog
 from rlog.log import Committed
-from rlog.membership import PAYLOAD, is_known, kind_of
+from rlog.membership import CONFIGURATION, PAYLOAD, is_known, kind_of, members_of
 from rlog.messages import Entry
 from rlog.rows import INDEX, Position, Snapshot, Standing, check_content, unpack_entry
 from rlog.store import Identity, Tables, look_into
@@ -77,6 +78,20 @@ class Archive:
             last=position.base_index if last is None else last,
             used_bytes=tables.used_bytes,
         )
+
+    @cached_property
+    def committed(self) -> int:
+        """Index up to which all is surely committed: of a sole voter, everything on its disk.
+
+        Of several they may have committed more than this one was told. Raises: CorruptLog.
+        """
+        outline = self.outline
+        voters = outline.snapshot.voters if outline.snapshot.index else outline.founded
+        for entry in self.entries(outline.snapshot.index + 1, outline.last):
+            if kind_of(entry.command) == CONFIGURATION:
+                voters, _ = members_of(entry.command)
+        is_sole = voters == (outline.identity.name,)
+        return outline.last if is_sole else outline.position.committed
 
     def entries(self, first: int, last: int) -> Iterator[Entry]:
         """Yield the entries of these indexes, both included. Raises: CorruptLog."""

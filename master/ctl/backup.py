@@ -110,7 +110,7 @@ def _header_of(archive: Archive) -> Header:
         cluster=outline.identity.cluster,
         source=outline.identity.name,
         term=outline.position.term,
-        committed=outline.position.committed,
+        committed=archive.committed,
         stamp_ns=archive.modified_ns,
         snapshot=outline.snapshot,
     )

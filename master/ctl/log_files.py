@@ -70,11 +70,11 @@ def _count_findings(directory: str) -> int:
                 findings += 1
         what = "not folded: it is no master's"
         if not findings and outline.is_replicated:
-            with progress("states", outline.snapshot.index + 1, outline.position.committed) as on:
+            with progress("states", outline.snapshot.index + 1, archive.committed) as on:
                 replayed = Replay(archive)
-                replayed.run(outline.position.committed, on)
+                replayed.run(archive.committed, on)
             invariants.check(replayed.state)
-            what = f"state {digest(replayed.state)[:12]} at entry {outline.position.committed}"
+            what = f"state {digest(replayed.state)[:12]} at entry {archive.committed}"
         print(f"{_describe(outline)}; {what}; {findings or 'no'} findings", flush=True)  # noqa: T201
     return min(findings, 1)
 
@@ -104,7 +104,7 @@ def export(directory: str, first: int, last: int, output: str, *, is_with_state:
             write_line(sink, _plain_snapshot(archive, is_with_state=is_with_state))
             with progress("entries", first, last) as advance:
                 for entry in archive.entries(first, last):
-                    for line in _lines_of(entry, outline):
+                    for line in _lines_of(entry, archive.committed):
                         write_line(sink, line)
                     advance(entry.index)
             sink.flush()
@@ -136,9 +136,9 @@ def _plain_snapshot(archive: Archive, *, is_with_state: bool) -> dict[str, Any]:
     return line
 
 
-def _lines_of(entry: Entry, outline: Outline) -> Iterator[dict[str, Any]]:
+def _lines_of(entry: Entry, committed: int) -> Iterator[dict[str, Any]]:
     place = {"index": entry.index, "term": entry.term}
-    if entry.index > outline.position.committed:
+    if entry.index > committed:
         place["is_committed"] = False  # as far as this copy knows; its last entries may well be
     kind = kind_of(entry.command)
     if kind == NOOP:

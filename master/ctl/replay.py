@@ -85,7 +85,7 @@ def replay(directory: str, until: str, digest_every: int, form: str) -> None:
     """
     with open_masters_log(directory) as archive:
         outline = archive.outline
-        last, until_ns = _parse_until(until, outline)
+        last, until_ns = _parse_until(until, archive)
         replayed = Replay(archive)
         replayed.until_ns, replayed.digest_every = until_ns, digest_every
         if until_ns is not None and replayed.state.now_ns > until_ns:
@@ -93,7 +93,7 @@ def replay(directory: str, until: str, digest_every: int, form: str) -> None:
         with progress("entries", outline.snapshot.index + 1, last) as advance:
             replayed.run(last, advance)
         _show_state(replayed.state, replayed.index, form)
-        left = outline.last - outline.position.committed
+        left = outline.last - archive.committed
         if left and not until:
             sys.stderr.write(
                 f"quorate: this copy does not know whether what follows is committed; "
@@ -101,12 +101,12 @@ def replay(directory: str, until: str, digest_every: int, form: str) -> None:
             )
 
 
-def _parse_until(until: str, outline: Outline) -> tuple[int, int | None]:
+def _parse_until(until: str, archive: Archive) -> tuple[int, int | None]:
     """Return the last entry to fold, and the time in ns after which not to.
 
     Raises: CommandError.
     """
-    known = outline.position.committed
+    outline, known = archive.outline, archive.committed
     if not until:
         return known, None
     if until.isdecimal():
