@@ -1,16 +1,11 @@
 """Main: the master's command line, its settings, and the life of its process."""
 
-import asyncio
-import os
 import random
-import signal
-import sys
 import time
-from typing import Annotated, NoReturn
+from functools import partial
+from typing import Annotated
 
-import structlog
 import typer
-import uvloop
 from prometheus_client import CollectorRegistry
 
 from master.config import MasterConfig, load_config
@@ -20,14 +15,13 @@ from observability.logs import configure
 from observability.master_metrics import MasterMetrics
 from observability.projections import ClusterTotals, Holding, Share
 from protocol.descriptors import raise_descriptor_limit
-from protocol.errors import Broken, CorruptLog, Fault
 from protocol.ids import FrameworkId
 from protocol.links import parse_address
 from protocol.settings import ConfigError
+from rlog.daemon import Exporter, flags_of, give_up, run_member, serve_until_stopped
 from rlog.fork import ForkingDumper
-from rlog.repair import prepare
 
-log = structlog.get_logger()
+COMMAND = "quorate master"
 
 app = typer.Typer(
     add_completion=False,
@@ -119,55 +113,17 @@ def run(
     Tasks run on whatever happens to masters.
     """
     given = locals()
-    flags = {
-        key: given[key]
-        for key in MasterConfig.__struct_fields__
-        if key in given and given[key] not in ("", False)
-    }
     try:
-        chosen = load_config(config, flags, settings or ())
+        chosen = load_config(config, flags_of(MasterConfig, given), settings or ())
         configure(chosen.log_format, chosen.log_level)
         raise_descriptor_limit()
     except ConfigError as error:
-        _give_up(str(error), 2)
-    for warning in chosen.warnings():
-        log.warning("unlikely setting", warning=warning)
-    try:
-        os.makedirs(chosen.data_dir, mode=0o700, exist_ok=True)
-        _serve_on_sound_data(chosen)
-    except (Fault, ConfigError) as error:
-        _give_up(str(error), 1)
-    except OSError as error:
-        text = error.strerror or str(error)
-        _give_up(f"{error.filename}: {text}" if error.filename else text, 1)
+        give_up(COMMAND, str(error), 2)
+    run_member(COMMAND, chosen, partial(_serve, chosen))
 
 
-def _serve_on_sound_data(config: MasterConfig) -> None:
-    """Run the master; begin anew when its data file turns out to be damaged, and was repaired.
-
-    Raises: Fault, ConfigError, OSError with a text for the operator.
-    """
-    is_repairing = config.repair == "auto"
-    met: CorruptLog | None = None
-    while True:
-        is_new = prepare(config.data_dir, config.name, config.cluster, is_repairing=is_repairing)
-        if met is not None and not is_new:
-            raise met  # the file is whole: it is not the disk that is wrong
-        try:
-            return uvloop.run(serve_until_stopped(config))
-        except CorruptLog as error:
-            met = error
-
-
-async def serve_until_stopped(config: MasterConfig) -> None:
-    """Run the master until a signal comes or its log cannot be trusted any more.
-
-    Raises: Fault, ConfigError, OSError with a text for the operator.
-    """
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[str] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _settle, stopped, signal.Signals(number).name)
+async def _serve(config: MasterConfig) -> None:
+    """Raises: Fault, ConfigError, OSError with a text for the operator."""
     registry = CollectorRegistry()
     metrics = MasterMetrics(registry, lambda: read_totals(master), lambda id_: name_of(master, id_))
     try:
@@ -175,25 +131,12 @@ async def serve_until_stopped(config: MasterConfig) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
-    def on_broken(error: Broken) -> None:
-        if not stopped.done():
-            stopped.set_exception(error)
+    async def export() -> Exporter:
+        from observability.exporter import serve  # heavy, and often not needed
 
-    master.on_broken = on_broken
-    exporter = None
-    try:
-        if config.metrics:
-            from observability.exporter import serve  # heavy, and often not needed
+        return await serve(*parse_address(config.metrics), registry)
 
-            exporter = await serve(*parse_address(config.metrics), registry)
-        await master.start()
-        log.info("master started", name=config.name, voters=",".join(config.voters))
-        reason = await stopped
-        log.info("master stops", reason=reason, is_leader=master.is_leading)
-    finally:
-        await master.stop()
-        if exporter is not None:
-            await exporter.stop()
+    await serve_until_stopped(master, config, export if config.metrics else None)
 
 
 def read_totals(master: Master) -> ClusterTotals | None:
@@ -228,16 +171,6 @@ def name_of(master: Master, framework_id: str) -> str:
     return framework.name if framework else framework_id
 
 
-def _settle(stopped: "asyncio.Future[str]", reason: str) -> None:
-    if not stopped.done():
-        stopped.set_result(reason)
-
-
-def _give_up(text: str, code: int) -> NoReturn:
-    print(f"quorate master: {text}", file=sys.stderr)  # noqa: T201 – the operator's one line
-    sys.exit(code)
-
-
 def main() -> None:
     """Run the master from the command line."""
-    app(prog_name="quorate master")
+    app(prog_name=COMMAND)

@@ -23,8 +23,7 @@ from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
 from protocol.messages.framework import Kept
 from protocol.messages.link import Leader, LinkRole
-from protocol.server import Server, ServerConfig
-from rlog.config import LogConfig
+from protocol.server import Server
 from rlog.copying import LogCopier
 from rlog.dump import Dumper
 from rlog.loop import Loop
@@ -65,7 +64,7 @@ class Master:
         principal = config.principal or credentials.principal_for(LinkRole.REPLICA)
         self._sessions = Sessions()
         self._performer = Performer(self._sessions, probe)
-        log_config = _log_config(config)
+        log_config = config.log
         self._log = ReplicatedLog(
             log_config,
             LinkIdentity(LinkRole.REPLICA, config.name, principal, credentials, config.cluster),
@@ -91,7 +90,7 @@ class Master:
             LogCopier(self._log, config.cluster, clock_ns),
         )
         self._server = Server(
-            _server_config(config, credentials, rng),
+            config.server(credentials),
             {
                 LinkRole.AGENT: AgentReceiver(submit, self._sessions, self._performer, probe),
                 LinkRole.FRAMEWORK: FrameworkReceiver(
@@ -167,30 +166,4 @@ def _settings(config: MasterConfig) -> Settings:
         offer_timeout_ns=config.offer_timeout_ns,
         sorter=config.sorter,
         fairness_excludes=frozenset(config.fairness_excludes),
-    )
-
-
-def _log_config(config: MasterConfig) -> LogConfig:
-    return LogConfig(
-        name=config.name,
-        voters=config.voters,
-        directory=config.data_dir,
-        cluster=config.cluster,
-        election_timeout_s=config.election_timeout_s,
-        join=config.join,
-    )
-
-
-def _server_config(
-    config: MasterConfig, credentials: Credentials, rng: random.Random
-) -> ServerConfig:
-    return ServerConfig(
-        name=config.name,
-        cluster=config.cluster,
-        credentials=credentials,
-        is_insecure=config.insecure,
-        heartbeat_s=config.heartbeat_s,
-        silence_s=config.silence_s,
-        connections_max=config.connections_max,
-        connections_per_ip_max=config.connections_per_ip_max,
     )

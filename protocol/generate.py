@@ -43,6 +43,13 @@ TARGETS = (
         "rlog.spaces_codec",
         ("SpaceRequest", "SpaceAnswer"),
     ),
+    Target(
+        "rlog/alone/events.capnp",
+        "rlog.alone.core.events",
+        "rlog.alone.codec",
+        ("LogBatch",),
+        is_log=True,
+    ),
     Target("master/events.capnp", "master.core.events", "master.codec", ("Batch",), is_log=True),
     Target(
         "agent/checkpoint.capnp",

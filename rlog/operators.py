@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import astuple
 from typing import Protocol, TypeAlias
 
-from protocol.errors import Fault, NotLeader, TimedOut
+from protocol.codecs.operator import decode_operator_message, encode_operator_message
+from protocol.errors import Fault, Malformed, NotLeader, TimedOut
 from protocol.links import parse_address
+from protocol.messages.link import Leader
 from protocol.messages.operator import (
     AddMaster,
     CompactLog,
@@ -22,6 +24,7 @@ from protocol.messages.operator import (
     RemoveMaster,
     TransferLeadership,
 )
+from protocol.peer import Peer
 from rlog.answers import reason_of
 from rlog.clearing import Cleared
 from rlog.log import LogHealth
@@ -100,6 +103,35 @@ class LogDesk:
             send(Failed(request.call, "REFUSED", str(error)))
         else:
             self._change_members(VERBS[type(request)], request.address, answer)
+
+
+class DeskReceiver:
+    """Receives from operators of a log that has nothing but the log."""
+
+    def __init__(self, desk: LogDesk) -> None:
+        self._desk = desk
+
+    def connected(self, peer: Peer) -> None:
+        return
+
+    def disconnected(self, peer: Peer, reason: str) -> None:
+        return
+
+    def leader_changed(self, peer: Peer, leader: Leader) -> None:
+        raise Malformed("an operator does not know who leads")
+
+    def received(self, peer: Peer, payload: bytes, epoch: int) -> None:
+        """Take one request. Raises: Malformed."""
+
+        def send(answer: OperatorMessage) -> None:
+            peer.send(encode_operator_message(answer))
+
+        request = decode_operator_message(payload)
+        if isinstance(request, LogQuestion):
+            self._desk.answer(request, send)
+        else:
+            text = "this is a log by itself: it has no agents, no frameworks and no tasks"
+            send(Failed(request.call, "NO_CLUSTER", text))
 
 
 def list_members(log: ReplicatedLog, roster: Roster, version: str) -> tuple[MasterView, ...]:

@@ -26,8 +26,9 @@ class Keeper(keeper.Keeper):
         pace: LinkPace | None = None,
     ) -> None:
         """Raises: ValueError when an address or the credentials cannot be used."""
-        door = Door(framework.addresses, framework.identify(), _wrap, _unwrap)
-        super().__init__(Asking(door, deadline_s=deadline_s, rng=rng, pace=pace), space)
+        super().__init__(
+            Asking(door_of(framework), deadline_s=deadline_s, rng=rng, pace=pace), space
+        )
 
     async def __aenter__(self) -> "Keeper":
         await self.asking.__aenter__()
@@ -35,6 +36,14 @@ class Keeper(keeper.Keeper):
 
     async def __aexit__(self, *what: object) -> None:
         await self.asking.__aexit__(*what)
+
+
+def door_of(framework: Framework) -> Door:
+    """Return how a framework's scheduler reaches what it keeps.
+
+    Raises: ValueError when the credentials hold no secret for a framework.
+    """
+    return Door(framework.addresses, framework.identify(), _wrap, _unwrap)
 
 
 def _wrap(request: bytes) -> bytes:

@@ -13,12 +13,13 @@ from master.core.offers import close_offers
 from master.core.orders import order_kill, order_launch, order_updates
 from master.core.records import Task
 from master.core.settings import Settings
-from master.core.soft import AlarmsTaken, LeadershipBegun, RefusalEnded
+from master.core.soft import LeadershipBegun, RefusalEnded
 from master.core.state import State
 from master.core.tasks import draft_answers
 from master.core.validity import format_duration
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.messages.values import TaskState
+from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import run_leases
 from rlog.spaces.records import skip_revisions
 

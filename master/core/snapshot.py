@@ -1,12 +1,12 @@
 """Snapshots: the durable part of the state as bytes, and its digest."""
 
-import hashlib
 from dataclasses import replace
 
 import msgspec
 
 from master.core.state import Soft, State
 from master.core.validity import weigh_description
+from rlog.spaces.digest import digest_of
 
 FORMAT = 1  # the first byte; fields with defaults may be added under the same number
 
@@ -42,8 +42,4 @@ def _count_tasks(state: State) -> None:
 
 def digest(state: State) -> str:
     """Return a name that two states share if and only if their durable parts are equal."""
-    # Numbered records have keys that the encoder by itself does not put in order.
-    plain = msgspec.to_builtins(
-        replace(state, soft=Soft()), str_keys=True, order="deterministic", builtin_types=(bytes,)
-    )
-    return hashlib.sha256(msgspec.msgpack.encode(plain)).hexdigest()
+    return digest_of(replace(state, soft=Soft()))

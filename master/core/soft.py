@@ -9,6 +9,7 @@ from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal
 from master.core.state import Soft, State, charge, credit
 from protocol.ids import AgentId, FrameworkId, OfferId
+from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
 
 K = TypeVar("K")
@@ -81,12 +82,6 @@ class AlarmSet:
     kind: AlarmKind
     key: tuple[str, ...]
     at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmsTaken:
-    count: int
-    now_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 import asyncio
 import os
 import sys
+from functools import partial
 
-from master.core.events import LogRestored
 from master.ctl.asking import ask_every_master, ask_over, identify, run
+from master.ctl.kinds import Kind, kind_of_backup
 from master.ctl.plain import format_time
 from master.ctl.progress import Advance, progress
 from master.ctl.replay import open_masters_log
 from master.ctl.target import CommandError, MisuseError, Target
-from master.registrar import Registrar
 from protocol.client import OperatorClient
 from protocol.errors import Malformed
 from protocol.links import parse_address
@@ -32,8 +32,6 @@ TRIES_MAX = 5  # a snapshot that is replaced while it is copied makes us begin a
 TRY_S = 1.0
 ANSWER_S_MAX = 10.0
 ENTRIES_PER_BLOCK = 1000
-LAUNCHES_SKIPPED = 1_000_000_000  # more than a cluster launches between a backup and its loss
-FRAMEWORKS_SKIPPED = 100_000
 
 
 def back_up(target: Target, path: str) -> None:
@@ -72,8 +70,10 @@ def restore(path: str, directory: str, name: str, voters: str) -> None:
     try:
         with open(path, "rb") as file:
             header = check_backup(read_backup(file))
+            file.seek(0)
+            kind = kind_of_backup(read_backup(file))
         with progress("entries", header.snapshot.index + 1, header.committed) as advance:
-            restore_log(path, directory, name, addresses, close_log, advance)
+            restore_log(path, directory, name, addresses, partial(close_log, kind), advance)
     except Malformed as error:
         raise CommandError(f"{path}: {error}") from None
     sys.stdout.write(
@@ -88,10 +88,10 @@ def restore(path: str, directory: str, name: str, voters: str) -> None:
         )
 
 
-def close_log(header: Header) -> bytes:
+def close_log(kind: Kind, header: Header) -> bytes:
     """Return the last payload of a restored log."""
-    event = LogRestored(LAUNCHES_SKIPPED, FRAMEWORKS_SKIPPED)
-    return Registrar().encode(header.stamp_ns, (event,))
+    content: bytes = kind.machine.encode(header.stamp_ns, (kind.restored,))
+    return content
 
 
 def _report(path: str, header: Header) -> None:

@@ -1,13 +1,10 @@
 """The commands that list what the cluster knows."""
 
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-from rich.console import Console
 
 from master.ctl.asking import ask_every_master, ask_for_list, now_ns, run
 from master.ctl.tables import show
@@ -27,9 +24,9 @@ from protocol.messages.operator import (
     RoleView,
     TaskView,
 )
+from protocol.tables import open_console
 
 KEYS = ("offer_id", "framework_id", "agent_id", "role")  # the first that a view has names it
-PIPED_COLUMNS = 1000  # who reads through a pipe wants whole ids
 QUESTIONS: dict[str, tuple[type, Any]] = {
     "tasks": (TaskView, ListTasks()),
     "agents": (AgentView, ListAgents()),
@@ -85,12 +82,6 @@ async def fetch(what: str, target: Target, is_all: bool = False) -> tuple[type, 
     if kind is not TaskView:  # those come in the order of their launches
         views.sort(key=_natural_key)
     return kind, views
-
-
-def open_console() -> Console:
-    """Return a console as wide as the terminal, or wide enough for everything in a pipe."""
-    width = shutil.get_terminal_size((PIPED_COLUMNS, 25)).columns
-    return Console(width=width, highlight=False)
 
 
 def _natural_key(view: Any) -> list[tuple[int, str]]:

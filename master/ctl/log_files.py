@@ -4,18 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import islice
 from typing import IO, Any
 
-from master.core import invariants
-from master.core.snapshot import digest
-from master.core.state import State
+from master.ctl.kinds import Kind, kind_of_archive
 from master.ctl.plain import format_time, plain
 from master.ctl.progress import progress
 from master.ctl.replay import Replay, open_masters_log
 from master.ctl.target import CommandError
-from master.registrar import Registrar
 from protocol.errors import Fault
 from rlog.archive import FINDINGS_MAX, Archive, Outline, open_archive
 from rlog.membership import CONFIGURATION, FOUNDING, NOOP, kind_of, members_of
@@ -26,8 +22,6 @@ REMEDY = (
     "this copy must not serve: stop its master, move the directory away and start the master with "
     "an empty one while the others run; it is filled from the leader"
 )
-
-DURABLE = [each.name for each in fields(State) if each.name != "soft"]
 
 
 def verify(directory: str) -> None:
@@ -73,8 +67,9 @@ def _count_findings(directory: str) -> int:
             with progress("states", outline.snapshot.index + 1, archive.committed) as on:
                 replayed = Replay(archive)
                 replayed.run(archive.committed, on)
-            invariants.check(replayed.state)
-            what = f"state {digest(replayed.state)[:12]} at entry {archive.committed}"
+            replayed.kind.check(replayed.state)
+            digest = replayed.kind.digest(replayed.state)
+            what = f"state {digest[:12]} at entry {archive.committed}"
         print(f"{_describe(outline)}; {what}; {findings or 'no'} findings", flush=True)  # noqa: T201
     return min(findings, 1)
 
@@ -97,14 +92,14 @@ def export(directory: str, first: int, last: int, output: str, *, is_with_state:
     Raises: CommandError, Fault, OSError.
     """
     with open_masters_log(directory) as archive:
-        outline = archive.outline
+        outline, kind = archive.outline, kind_of_archive(archive)
         first, last = max(first, outline.first), min(last or outline.last, outline.last)
         sink = sys.stdout if output == "-" else open(output, "w", encoding="utf-8")  # noqa: SIM115
         try:
             write_line(sink, _plain_snapshot(archive, is_with_state=is_with_state))
             with progress("entries", first, last) as advance:
                 for entry in archive.entries(first, last):
-                    for line in _lines_of(entry, archive.committed):
+                    for line in _lines_of(entry, archive.committed, kind):
                         write_line(sink, line)
                     advance(entry.index)
             sink.flush()
@@ -131,12 +126,13 @@ def _plain_snapshot(archive: Archive, *, is_with_state: bool) -> dict[str, Any]:
         "cluster": outline.identity.cluster,
     }
     if is_with_state and snapshot.index:
-        state = Replay(archive).state
-        line["state"] = {name: plain(getattr(state, name)) for name in DURABLE}
+        replayed = Replay(archive)
+        names = replayed.kind.durable
+        line["state"] = {name: plain(getattr(replayed.state, name)) for name in names}
     return line
 
 
-def _lines_of(entry: Entry, committed: int) -> Iterator[dict[str, Any]]:
+def _lines_of(entry: Entry, committed: int, logged: Kind) -> Iterator[dict[str, Any]]:
     place = {"index": entry.index, "term": entry.term}
     if entry.index > committed:
         place["is_committed"] = False  # as far as this copy knows; its last entries may well be
@@ -150,7 +146,7 @@ def _lines_of(entry: Entry, committed: int) -> Iterator[dict[str, Any]]:
     elif kind == FOUNDING:
         yield {"kind": "founding", **place, "cluster_id": entry.command[1:].decode()}
     else:
-        stamp_ns, events = Registrar().decode(entry.command[1:])
+        stamp_ns, events = logged.machine.decode(entry.command[1:])
         for event in events:
             yield {
                 "kind": "event",

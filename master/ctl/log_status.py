@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 
 from master.ctl.asking import ask_every_master, run
-from master.ctl.lists import open_console
 from master.ctl.objects import plain_master
-from master.ctl.tables import Column, role_of, size, tabulate
+from master.ctl.tables import STYLES, role_of, size
 from master.ctl.target import CommandError, Target
 from protocol.messages.operator import MasterView
+from protocol.tables import Column, open_console, tabulate
 
 
 def show_status(target: Target, form: str) -> None:
@@ -23,7 +23,7 @@ def show_status(target: Target, form: str) -> None:
         console = open_console()
         columns = _columns(committed)
         rows = [[column.cell(view, 0) for column in columns] for view in views]
-        console.print(tabulate(columns, rows, console.width))
+        console.print(tabulate(columns, rows, console.width, STYLES))
     _judge(views)
 
 

@@ -14,11 +14,13 @@ PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_optio
 DAEMONS = {
     "master": "master",
     "agent": "agent",
+    "rlog": "rlog",
     "run": "schedulers.run",
     "state": "schedulers.state",
     "journal": "schedulers.state.journal",
 }
 ASKING = ("run", "state", "journal")  # those that find the dev cluster by themselves
+TARGETS = {"--masters": "QUORATE_MASTERS", "--log": "QUORATE_LOG"}  # who is asked
 PANEL_DAEMONS, PANEL_TRY = "Start a part of a cluster", "Try a whole cluster on this machine"
 
 app = typer.Typer(
@@ -179,6 +181,12 @@ def start_agent() -> None:
     _become("agent", sys.argv[2:])  # click would drop `--`
 
 
+@app.command("rlog", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
+def start_log() -> None:
+    """Start a log without a cluster here (`quorate rlog --help`)."""
+    _become("rlog", sys.argv[2:])  # click would drop `--`
+
+
 @app.command("run", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
 def run_command() -> None:
     """Run a command in the cluster and wait for it (`quorate run --help`)."""
@@ -223,8 +231,8 @@ def run_demo(
 def _become(daemon: str, arguments: list[str]) -> NoReturn:
     """Replace this process by the daemon's own, so that signals and exit codes are its own."""
     environment = dict(os.environ)
-    is_told = "QUORATE_MASTERS" in environment or any(
-        argument.partition("=")[0] == "--masters" for argument in _own_words(arguments)
+    is_told = not environment.keys().isdisjoint(TARGETS.values()) or any(
+        argument.partition("=")[0] in TARGETS for argument in _own_words(arguments)
     )
     if daemon in ASKING and not is_told:
         from master.ctl.target import read_dev_file

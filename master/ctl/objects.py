@@ -1,6 +1,7 @@
 """Views as plain objects for `-o json`: stable snake_case keys, integers with their unit's name."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 
 from protocol.messages.operator import (
     AgentView,
@@ -13,6 +14,7 @@ from protocol.messages.operator import (
 )
 from protocol.messages.values import Quantity
 from protocol.resources import Resources
+from rlog.spaces.views import SpaceView
 
 BYTES = ("mem", "disk")
 
@@ -150,4 +152,5 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     OfferView: plain_offer,
     RoleView: plain_role,
     QuotaView: plain_quota,
+    SpaceView: asdict,
 }

@@ -2,25 +2,25 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from master.core.snapshot import digest
 from master.core.state import State
 from master.core.view import view_agents, view_frameworks, view_quotas, view_roles, view_tasks
-from master.ctl.lists import open_console
+from master.ctl.kinds import AnyState, kind_of_archive
 from master.ctl.objects import PLAIN
 from master.ctl.plain import SECOND_NS, format_time
 from master.ctl.progress import Advance, progress
 from master.ctl.tables import show
 from master.ctl.target import CommandError, MisuseError
-from master.registrar import Registrar
 from protocol.errors import CorruptLog
 from protocol.messages.operator import AgentView, FrameworkView, QuotaView, RoleView, TaskView
+from protocol.tables import open_console
 from rlog.archive import Archive, Outline, open_archive
 from rlog.log import Committed
+from rlog.spaces.views import SpaceView, view_spaces
 
 
 @contextmanager
@@ -41,8 +41,9 @@ class Replay:
         """Raises: CorruptLog."""
         content = archive.snapshot_content()
         self._archive = archive
-        self._machine = Registrar()
-        self.state: State = (
+        self.kind = kind_of_archive(archive)
+        self._machine = self.kind.machine
+        self.state: AnyState = (
             self._machine.empty() if content is None else self._machine.load(content)
         )
         self.index = archive.outline.snapshot.index
@@ -60,7 +61,8 @@ class Replay:
 
     def dump(self) -> bytes:
         """Return the state as snapshots hold it."""
-        return self._machine.dump(self.state)
+        content: bytes = self._machine.dump(self.state)
+        return content
 
     def _fold(self, entry: Committed) -> bool:
         stamp_ns, events = self._machine.decode(entry.payload)
@@ -74,7 +76,7 @@ class Replay:
             raise CorruptLog(f"entry {entry.index} cannot be folded: {error!r}") from error
         before, self.events = self.events, self.events + len(events)
         if self.digest_every and before // self.digest_every < self.events // self.digest_every:
-            sys.stdout.write(f"{entry.index} {self.events} {digest(self.state)}\n")
+            sys.stdout.write(f"{entry.index} {self.events} {self.kind.digest(self.state)}\n")
         return True
 
 
@@ -92,7 +94,7 @@ def replay(directory: str, until: str, digest_every: int, form: str) -> None:
             raise _too_early(outline, format_time(replayed.state.now_ns))
         with progress("entries", outline.snapshot.index + 1, last) as advance:
             replayed.run(last, advance)
-        _show_state(replayed.state, replayed.index, form)
+        _show_state(replayed, form)
         left = outline.last - archive.committed
         if left and not until:
             sys.stderr.write(
@@ -131,16 +133,24 @@ def _too_early(outline: Outline, first: str) -> CommandError:
     )
 
 
-def _show_state(state: State, index: int, form: str) -> None:
-    views: dict[type, tuple[Any, ...]] = {
-        FrameworkView: view_frameworks(state, is_all=True),
-        AgentView: view_agents(state),
-        TaskView: view_tasks(state, is_all=True),
-        RoleView: view_roles(state),
-        QuotaView: view_quotas(state),
-    }
+def _show_state(replayed: Replay, form: str) -> None:
+    state, digest = replayed.state, replayed.kind.digest(replayed.state)
+    if isinstance(state, State):
+        views: dict[type, Sequence[Any]] = {
+            FrameworkView: view_frameworks(state, is_all=True),
+            AgentView: view_agents(state),
+            TaskView: view_tasks(state, is_all=True),
+            RoleView: view_roles(state),
+            QuotaView: view_quotas(state),
+        }
+    else:
+        views = {SpaceView: view_spaces(state.spaces)}
     if form == "json":
-        found: dict[str, Any] = {"index": index, "stamp_ns": state.now_ns, "digest": digest(state)}
+        found: dict[str, Any] = {
+            "index": replayed.index,
+            "stamp_ns": state.now_ns,
+            "digest": digest,
+        }
         for kind, what in views.items():
             name = f"{kind.__name__.removesuffix('View').lower()}s"
             found[name] = [PLAIN[kind](each) for each in what]
@@ -151,4 +161,4 @@ def _show_state(state: State, index: int, form: str) -> None:
         if what:
             show(console, kind, what, form, state.now_ns)
     when = format_time(state.now_ns) if state.now_ns else "the beginning"
-    console.print(f"entry {index}, {when}\nstate {digest(state)}", soft_wrap=True)
+    console.print(f"entry {replayed.index}, {when}\nstate {digest}", soft_wrap=True)

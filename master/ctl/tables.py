@@ -1,13 +1,10 @@
-"""Views as tables that stay readable in 80 columns."""
+"""Views as tables: which columns they have, and what is in them."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from master.ctl.objects import BYTES, PLAIN, is_exited
 from protocol.messages.operator import (
@@ -22,9 +19,9 @@ from protocol.messages.operator import (
 from protocol.messages.values import Quantity, TaskReason
 from protocol.resources import Resources, format_amount
 from protocol.states import TERMINAL
+from protocol.tables import Column, tabulate
+from rlog.spaces.views import SpaceView
 
-GAP = 2  # blank columns between two columns
-SHRUNK_MIN = 9  # a shrunk cell keeps enough to be recognised
 AMOUNT_CHARS_MAX = 7
 STYLES = {
     "RUNNING": "green",
@@ -62,16 +59,6 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A heading and how its cell is made; `shrinks` where an id may lose its middle."""
-
-    title: str
-    cell: Callable[[Any, int], str]  # of a view and the time now
-    is_number: bool = False
-    shrinks: bool = False
-
-
 def format_age(age_ns: int) -> str:
     """Return a duration with one unit: 42s, 17m, 3h, 12d."""
     seconds = max(age_ns, 0) // 1_000_000_000
@@ -79,14 +66,6 @@ def format_age(age_ns: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
-
-
-def shorten(text: str, width: int) -> str:
-    """Return `text` within `width` columns; ids differ at their ends, so the middle goes."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def size(size_bytes: int) -> str:
@@ -206,6 +185,15 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("LIMIT", lambda v, _: quantities(v.limit)),
         Column("USED", lambda v, _: quantities(v.used)),
     ),
+    SpaceView: (
+        Column("SPACE", lambda v, _: v.space, shrinks=True),
+        Column("OWNER", lambda v, _: v.owner or "-", shrinks=True),
+        Column("REVISION", lambda v, _: str(v.revision), is_number=True),
+        Column("KEYS", lambda v, _: str(v.keys), is_number=True),
+        Column("BYTES", lambda v, _: str(v.size_bytes), is_number=True),
+        Column("LEASES", lambda v, _: str(v.leases), is_number=True),
+        Column("JOURNALS", lambda v, _: str(v.journals), is_number=True),
+    ),
     MasterView: (
         Column("MASTER", lambda v, _: v.address, shrinks=True),
         Column("ROLE", lambda v, _: role_of(v)),
@@ -229,43 +217,4 @@ def show(console: Console, kind: type, views: Sequence[Any], form: str, now_ns: 
         return
     columns = COLUMNS[kind]
     rows = [[column.cell(view, now_ns) for column in columns] for view in views]
-    console.print(tabulate(columns, rows, console.width))
-
-
-def tabulate(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Table:
-    """Return a table no wider than `width` where only ids were shortened to reach that."""
-    widths = _fit(columns, rows, width)
-    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for column, column_width in zip(columns, widths, strict=True):
-        table.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-            width=column_width,
-        )
-    for row in rows:
-        cells = [
-            "\n".join(shorten(line, size) for line in cell.splitlines())
-            for cell, size in zip(row, widths, strict=True)
-        ]
-        table.add_row(*[Text(cell, STYLES.get(cell, "")) for cell in cells])
-    return table
-
-
-def _fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return column widths, taking what is too much from the widest column that may shrink."""
-    widths = [
-        max(len(column.title), *(len(line) for row in rows for line in row[place].splitlines()), 0)
-        for place, column in enumerate(columns)
-    ]
-    while sum(widths) + GAP * (len(columns) - 1) > width:
-        free = [
-            place
-            for place, column in enumerate(columns)
-            if column.shrinks and widths[place] > max(SHRUNK_MIN, len(column.title))
-        ]
-        if not free:
-            break
-        widest = max(free, key=lambda place: widths[place])
-        widths[widest] -= 1
-    return widths
+    console.print(tabulate(columns, rows, console.width, STYLES))

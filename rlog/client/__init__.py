@@ -1,5 +1,6 @@
 """A client of a log that runs by itself: keys, transactions, watches, leases and journals in it."""
 
+from rlog.client.asking import Refusal
 from rlog.client.connection import Connection, connect
 from rlog.client.election import Election, Leadership
 from rlog.client.journal import Journal, Writer
@@ -12,6 +13,7 @@ __all__ = [
     "Journal",
     "Keeper",
     "Leadership",
+    "Refusal",
     "Writer",
     "connect",
 ]

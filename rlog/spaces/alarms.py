@@ -12,6 +12,14 @@ Entry: TypeAlias = tuple[int, K, tuple[str, ...]]
 STALE_MAX = 64  # beyond twice the live ones; rebuilding costs less than carrying them
 
 
+@dataclass(frozen=True, slots=True)
+class AlarmsTaken:
+    """Soft: so many entries were seen to."""
+
+    count: int
+    now_ns: int
+
+
 @dataclass(slots=True)
 class Alarms(Generic[K]):
     """The newest setting of an alarm counts; the heap may hold older entries besides.

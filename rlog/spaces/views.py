@@ -1,5 +1,6 @@
 """What is read of spaces: values, names, and what has changed since."""
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from protocol.decision import Refused
@@ -23,6 +24,35 @@ NAMES_MAX = KEYS_MAX = 1000  # in one answer
 QUESTIONS = (Fetch, ListNames, ReadChanges, ReadRecords)
 Question: TypeAlias = Fetch | ListNames | ReadChanges | ReadRecords
 BYTES_MAX = 512 << 10  # the same by size, beyond the first
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceView:
+    """A space by its outside."""
+
+    space: str
+    owner: str
+    revision: int
+    keys: int
+    size_bytes: int
+    leases: int
+    journals: int
+
+
+def view_spaces(spaces: Spaces) -> tuple[SpaceView, ...]:
+    """Return all spaces, in the order of their names."""
+    return tuple(
+        SpaceView(
+            space=name,
+            owner=space.owner,
+            revision=space.revision,
+            keys=len(space.items),
+            size_bytes=space.size_bytes,
+            leases=len(space.leases),
+            journals=len(space.journals),
+        )
+        for name, space in sorted(spaces.by_name.items())
+    )
 
 
 def view(

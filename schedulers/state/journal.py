@@ -2,30 +2,29 @@
 
 import asyncio
 import getpass
-import json
 import socket
 import sys
-from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import typer
 
-from rlog.client.journal import Journal, Record, Writer
-from schedulers.keeper import Keeper
+from rlog.client import Journal, Keeper, Writer
 from schedulers.state.main import (
     VALUE_BYTES_MAX,
     Credentials,
     Insecure,
+    Log,
     Masters,
+    Output,
     Principal,
+    Reach,
     Space,
-    plain_value,
-    print_line,
     run_work,
 )
+from schedulers.state.show import print_line, print_records
 
 app = typer.Typer(
-    help="Read and write journals that schedulers keep in the masters' log.",
+    help="Read and write journals that are kept in the masters' log, or in a log by itself.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,7 +33,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="JOURNAL")]
 Epoch = Annotated[int, typer.Option(metavar="EPOCH", min=1, help="As `claim` printed it.")]
-Output = Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="How to print.")]
+Lines = Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="How to print.")]
 From = Annotated[
     int, typer.Option("--from", metavar="POSITION", min=0, help="Else the first that there is.")
 ]
@@ -44,6 +43,7 @@ From = Annotated[
 def claim(
     space: Space,
     name: Name,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -55,7 +55,7 @@ def claim(
         writer = await Journal(keeper, name).claim(f"{getpass.getuser()}@{socket.gethostname()}")
         print_line(str(writer.epoch))
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("append")
@@ -65,6 +65,7 @@ def append(
     record: Annotated[str, typer.Argument(metavar="RECORD", help="Or - for stdin.")],
     *,
     epoch: Epoch,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -76,7 +77,7 @@ def append(
     async def work(keeper: Keeper) -> None:
         print_line(str(await Writer(keeper, name, epoch, 0).append((content,))))
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("read")
@@ -84,6 +85,7 @@ def read(
     space: Space,
     name: Name,
     begin: From = 0,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -93,9 +95,13 @@ def read(
     """Print the records that there are."""
 
     async def work(keeper: Keeper) -> None:
-        await _print_all(Journal(keeper, name).read(begin), output)
+        if output == "table":
+            print_records([each async for each in Journal(keeper, name).read(begin)], output)
+            return
+        async for record in Journal(keeper, name).read(begin):
+            print_records((record,), output)
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("tail")
@@ -103,18 +109,20 @@ def tail(
     space: Space,
     name: Name,
     begin: From = 0,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
     insecure: Insecure = False,
-    output: Output = "text",
+    output: Lines = "text",
 ) -> None:
     """Print the records that there are, and those to come, until ctrl-C."""
 
     async def work(keeper: Keeper) -> None:
-        await _print_all(Journal(keeper, name).tail(begin), output)
+        async for record in Journal(keeper, name).tail(begin):
+            print_records((record,), output)
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("truncate")
@@ -124,6 +132,7 @@ def truncate(
     first: Annotated[int, typer.Argument(metavar="POSITION", min=1)],
     *,
     epoch: Epoch,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -134,16 +143,7 @@ def truncate(
     async def work(keeper: Keeper) -> None:
         await Writer(keeper, name, epoch, 0).truncate(first)
 
-    run_work(work, space, masters, credentials, principal, insecure)
-
-
-async def _print_all(records: AsyncIterator[Record], output: str) -> None:
-    async for record in records:
-        if output == "json":
-            print_line(json.dumps({"position": record.position, **plain_value(record.content)}))
-        else:
-            sys.stdout.buffer.write(record.content + b"\n")
-            sys.stdout.buffer.flush()
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """Main: the command line of `quorate state`."""
 
 import asyncio
-import base64
 import json
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
 import structlog
@@ -13,14 +13,17 @@ import typer
 import uvloop
 
 from protocol.errors import Fault
-from rlog.spaces.messages import Change, Item
+from rlog.client import Keeper, connect
+from rlog.client.asking import Asking
+from rlog.spaces.messages import Change
 from schedulers.framework import DEFAULT_MASTERS, Framework, load_secrets
-from schedulers.keeper import Keeper
+from schedulers.keeper import door_of
+from schedulers.state.show import plain_value, print_items, print_line
 
 VALUE_BYTES_MAX = 1 << 20  # read from stdin; masters take less, and say how much
 
 app = typer.Typer(
-    help="Look at and change what schedulers keep in the masters' log.",
+    help="Look at and change what is kept in the masters' log, or in a log by itself.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,17 +36,26 @@ Version = Annotated[
     int | None,
     typer.Option("--if-version", min=0, help="Only if the key has this one; 0: is not there."),
 ]
+Log = Annotated[
+    str,
+    typer.Option(
+        envvar="QUORATE_LOG", metavar="LIST", help="host:port,… of a `quorate rlog`; not masters."
+    ),
+]
 Masters = Annotated[str, typer.Option(envvar="QUORATE_MASTERS", metavar="LIST")]
 Credentials = Annotated[str, typer.Option(envvar="QUORATE_CREDENTIALS", metavar="FILE")]
-Principal = Annotated[str, typer.Option(metavar="NAME", help="The first framework unless given.")]
+Principal = Annotated[str, typer.Option(metavar="NAME", help="The first that may unless given.")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Show no secret.")]
-Output = Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="How to print.")]
+Output = Annotated[
+    Literal["text", "table", "json"], typer.Option("-o", "--output", help="How to print.")
+]
 
 
 @app.command("get")
 def get(
     space: Space,
     keys: Annotated[list[str], typer.Argument(metavar="KEY…")],
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -57,9 +69,9 @@ def get(
         for key in keys:
             if key not in found:
                 raise Fault(f"there is no key {key} in space {space}")
-            _print_item(found[key], output)
+        print_items([found[key] for key in keys], output)
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("put")
@@ -68,6 +80,7 @@ def put(
     key: Key,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Or - for stdin.")],
     version: Version = None,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -79,7 +92,7 @@ def put(
     async def work(keeper: Keeper) -> None:
         print_line(str(await keeper.store(key, content, version)))
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("delete")
@@ -87,6 +100,7 @@ def delete(
     space: Space,
     key: Key,
     version: Version = None,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -97,25 +111,32 @@ def delete(
     async def work(keeper: Keeper) -> None:
         await keeper.expunge(key, version)
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("list")
 def list_names(
     space: Space,
     prefix: Annotated[str, typer.Argument(metavar="PREFIX")] = "",
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
     insecure: Insecure = False,
+    output: Output = "text",
 ) -> None:
-    """Print the keys, a line each."""
+    """Print the keys, a line each; as a table or JSON with versions and values."""
 
     async def work(keeper: Keeper) -> None:
-        for name in await keeper.names(prefix):
-            print_line(name)
+        names = await keeper.names(prefix)
+        if output == "text":
+            for name in names:
+                print_line(name)
+        else:
+            found = await keeper.fetch(*names)
+            print_items([found[name] for name in names if name in found], output)
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("watch")
@@ -125,6 +146,7 @@ def watch(
     after: Annotated[
         int | None, typer.Option(metavar="REVISION", min=0, help="Begin there; else now.")
     ] = None,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -137,12 +159,13 @@ def watch(
             for change in revision.changes:
                 print_line(json.dumps({"revision": revision.number, **_plain_change(change)}))
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
 @app.command("remove")
 def remove(
     space: Space,
+    log: Log = "",
     masters: Masters = "",
     credentials: Credentials = "",
     principal: Principal = "",
@@ -153,28 +176,37 @@ def remove(
     async def work(keeper: Keeper) -> None:
         await keeper.remove_space()
 
-    run_work(work, space, masters, credentials, principal, insecure)
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 
 
-def run_work(
-    work: Callable[[Keeper], Coroutine[Any, Any, None]],
-    space: str,
-    masters: str,
-    credentials: str,
-    principal: str,
-    insecure: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which log is meant, and as whom we come to it."""
+
+    log: str
+    masters: str
+    credentials: str
+    principal: str
+    is_insecure: bool
+
+    def connect(self) -> Asking:
+        """Return how to ask, not begun. Raises: ValueError."""
+        secrets = load_secrets(self.credentials, is_insecure=self.is_insecure)
+        if self.log:
+            return connect(self.log, secrets, principal=self.principal)
+        masters = self.masters or DEFAULT_MASTERS
+        framework = Framework(
+            "state", masters=masters, principal=self.principal, credentials=secrets
+        )
+        return Asking(door_of(framework))
+
+
+def run_work(work: Callable[[Keeper], Coroutine[Any, Any, None]], space: str, reach: Reach) -> None:
     """Do the work with a keeper of the space; troubles end with one line and a status."""
     # A person reads the answer, not what links say of themselves.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        framework = Framework(
-            name="state",
-            masters=masters or DEFAULT_MASTERS,
-            principal=principal,
-            credentials=load_secrets(credentials, is_insecure=insecure),
-        )
-        uvloop.run(_work(work, framework, space))
+        uvloop.run(_work(work, reach, space))
     except ValueError as error:
         give_up(str(error), 2)
     except Fault as error:
@@ -182,40 +214,16 @@ def run_work(
 
 
 async def _work(
-    work: Callable[[Keeper], Coroutine[Any, Any, None]], framework: Framework, space: str
+    work: Callable[[Keeper], Coroutine[Any, Any, None]], reach: Reach, space: str
 ) -> None:
-    async with Keeper(framework, space) as keeper:
-        await work(keeper)
+    async with reach.connect() as asking:
+        await work(Keeper(asking, space))
 
 
 def _plain_change(change: Change) -> dict[str, object]:
     if change.is_expunged:
         return {"key": change.key, "value": None}
     return {"key": change.key, **plain_value(change.value)}
-
-
-def plain_value(value: bytes) -> dict[str, object]:
-    """Return a value as JSON can hold it."""
-    try:
-        return {"value": value.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
-def _print_item(item: Item, output: str) -> None:
-    if output == "json":
-        print_line(
-            json.dumps({"key": item.key, **plain_value(item.value), "version": item.version})
-        )
-        return
-    sys.stdout.buffer.write(item.value + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def print_line(line: str) -> None:
-    """Print a line at once, for those who follow."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def give_up(text: str, code: int) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from master.core.snapshot import dump
+from master.core.state import State
 from master.ctl.log_files import export, verify
 from master.ctl.replay import Replay, replay
 from master.ctl.target import CommandError, MisuseError
@@ -107,6 +108,7 @@ def test_replay_reaches_the_leaders_state(sound: Path, capsys: pytest.CaptureFix
     with open_archive(str(sound)) as archive:
         whole = Replay(archive)
         whole.run(archive.outline.last, lambda index: None)
+    assert isinstance(whole.state, State)
     assert dump(whole.state) == dump(leader.replay())
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from master.ctl.tables import amount, exit_of, format_age, share, shorten, show, weight
+from master.ctl.tables import amount, exit_of, format_age, share, show, weight
 from protocol.messages.operator import (
     AgentView,
     FrameworkView,
@@ -20,6 +20,7 @@ from protocol.messages.operator import (
 )
 from protocol.messages.values import Quantity, TaskDescription, TaskReason, TaskState, TaskStatus
 from protocol.resources import Resources
+from protocol.tables import shorten
 
 SECOND_NS = 1_000_000_000
 NOW_NS = 1_000_000 * SECOND_NS

@@ -1,0 +1,1 @@
+"""What such a log decides: pure functions of its state."""

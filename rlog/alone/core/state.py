@@ -1,0 +1,67 @@
+"""The whole of what a log by itself knows: spaces, and the leader's timers beside them."""
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+import msgspec
+
+from rlog.spaces.alarms import Alarms
+from rlog.spaces.digest import digest_of
+from rlog.spaces.records import Spaces
+
+MARK = b"\xa7"  # begins each payload and each snapshot, as none of the masters' does
+FORMAT = 1  # the byte after it in snapshots; fields with defaults may be added under the same
+
+
+class AlarmKind(IntEnum):
+    """What is looked at when an alarm rings."""
+
+    LEASE_ENDS = 1
+
+
+@dataclass(slots=True)
+class Soft:
+    """Known to the leader alone, never logged, gone with its leadership."""
+
+    alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
+
+
+@dataclass(slots=True)
+class State:
+    """Everything but `soft` is a fold of the log."""
+
+    now_ns: int = 0  # wall time of the newest events, set by the loop
+    origin: str = ""
+    term: int = 0
+    leader: str = ""
+    spaces: Spaces = field(default_factory=Spaces)
+    soft: Soft = field(default_factory=Soft)
+
+
+_HEAD = MARK + bytes((FORMAT,))
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether a payload or a snapshot is that of a log by itself."""
+    return content.startswith(MARK)
+
+
+def dump(state: State) -> bytes:
+    """Return the durable part of the state."""
+    return _HEAD + msgspec.msgpack.encode(replace(state, soft=Soft()))
+
+
+def load(content: bytes) -> State:
+    """Return the state that `dump` wrote.
+
+    Raises: ValueError for a snapshot of another format.
+    """
+    if not content.startswith(_HEAD):
+        raise ValueError(f"snapshot of format {content[:2].hex() or 'nothing'}, not {_HEAD.hex()}")
+    return _decoder.decode(memoryview(content)[len(_HEAD) :])
+
+
+def digest(state: State) -> str:
+    """Return a name that two states share if and only if their durable parts are equal."""
+    return digest_of(replace(state, soft=Soft()))
