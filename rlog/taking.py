@@ -12,6 +12,7 @@ from rlog.membership import Configuration
 from rlog.rows import Snapshot
 
 RETRY_S = 5.0  # after a failure; the log only grows a little longer meanwhile
+UNKNOWN_BYTES = 1 << 40  # more than is ever dumped in this process
 
 log = structlog.get_logger()
 
@@ -59,11 +60,20 @@ class SnapshotTaking:
         term = journal.term_at(index)
         if index <= journal.snapshot.index or term is None:
             return False
-        # Entries rather change a state than make it grow by all that they weigh.
-        expected_bytes = journal.snapshot.size + written_bytes // 4
-        dumping = self._dumper.begin(capture.dump, expected_bytes, self._wake)
+        dumping = self._dumper.begin(capture.dump, self._expect(written_bytes), self._wake)
         self._taken = _Taken(index, term, dumping)
         return True
+
+    def _expect(self, written_bytes: int) -> int:
+        """Return about how big a state is after so many bytes of entries.
+
+        Of a first snapshot nothing is known: a little entry can make a state big.
+        """
+        snapshot = self._journal.snapshot
+        if not snapshot.index:
+            return UNKNOWN_BYTES
+        # Entries rather change a state than make it grow by all that they weigh.
+        return snapshot.size + written_bytes // 4
 
     def advance(
         self,

@@ -49,7 +49,7 @@ class Summing(RecordingReader, SilentLogProbe):
         def dump() -> bytes:
             if is_fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return b"%d " % count + PADDING
+            return b"%d %d " % (count, os.getpid()) + PADDING
 
         return Capture(0, dump)
 
@@ -64,12 +64,16 @@ class Summing(RecordingReader, SilentLogProbe):
                 await self.news.wait()
 
 
-def run(path: Path, act: Callable[[ReplicatedLog, Summing], Awaitable[None]]) -> None:
+def run(
+    path: Path,
+    act: Callable[[ReplicatedLog, Summing], Awaitable[None]],
+    dumper: ForkingDumper | None = None,
+) -> None:
     async def work() -> None:
         reader = Summing()
         identity = LinkIdentity(LinkRole.REPLICA, NAME, "", Credentials.insecure(), "red")
         config = LogConfig(NAME, (NAME,), str(path), "red", snapshot_entries=10, keep_entries=2)
-        log = ReplicatedLog(config, identity, random.Random(1), reader, ForkingDumper(0))
+        log = ReplicatedLog(config, identity, random.Random(1), reader, dumper or ForkingDumper(0))
         await log.start(reader)
         await reader.until(lambda: log.is_leader)
         await act(log, reader)
@@ -95,7 +99,7 @@ def test_child_writes_the_state_down_while_the_member_goes_on(tmp_path: Path) ->
     store = Store(str(tmp_path), NAME, "red")
     content = store.load_snapshot()
     assert content is not None
-    count, _, padding = content.partition(b" ")
+    count, _, padding = content.split(b" ", 2)
     assert padding == PADDING
     assert int(count) == store.snapshot.index - 1  # the leader's own entry is no payload
     store.close()
@@ -115,3 +119,16 @@ def test_snapshot_whose_child_dies_is_tried_again(
         assert reader.deaths_due == 0
 
     run(tmp_path, act)
+
+
+def test_first_snapshot_is_of_unknown_size_and_dumped_by_a_child(tmp_path: Path) -> None:
+    async def act(log: ReplicatedLog, reader: Summing) -> None:
+        await append(log, reader, 12)  # of a byte each, though the state is a megabyte
+        await reader.until(lambda: bool(reader.taken))
+
+    run(tmp_path, act, ForkingDumper())
+    store = Store(str(tmp_path), NAME, "red")
+    content = store.load_snapshot()
+    store.close()
+    assert content is not None
+    assert int(content.split(b" ", 2)[1]) != os.getpid()
