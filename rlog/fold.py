@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from protocol.errors import Diverged
+from rlog.garbage import uncollected
 from rlog.log import Committed, Log
 from rlog.machine import E, Machine, S
 
@@ -70,7 +71,8 @@ class Fold(Generic[S, E]):
         """Fold again from the log's own snapshot and entries, then what is still in flight."""
         snapshot, index, entries = log.replay()
         committed, flights = self.committed, tuple(self._flights)
-        self.restore(snapshot, index)
+        with uncollected(len(snapshot or b"")):
+            self.restore(snapshot, index)
         for entry in entries:
             if index < entry.index <= committed:
                 self._apply(entry.payload)

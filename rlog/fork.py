@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from rlog.dump import Dumping, Outline, WholeDump, outline_of
+from rlog.garbage import Freezer
 from rlog.rows import CHUNK_BYTES
 
 INLINE_BYTES_MAX = 512 << 10  # dumped in less time than a fork takes
@@ -37,6 +38,7 @@ class ForkingDumper:
 
     def __init__(self, inline_bytes_max: int = INLINE_BYTES_MAX) -> None:
         self._inline_bytes_max = inline_bytes_max
+        self._freezer = Freezer()
 
     def begin(
         self, dump: Callable[[], bytes], expected_bytes: int, wake: Callable[[], None]
@@ -44,13 +46,15 @@ class ForkingDumper:
         """Begin; a child that cannot be made shows as a failure."""
         if expected_bytes < self._inline_bytes_max:
             return WholeDump(dump())
-        return ForkedDump(dump, wake)
+        return ForkedDump(dump, wake, self._freezer)
 
 
 class ForkedDump:
     """What a child sends through a pipe: an outline, then the content."""
 
-    def __init__(self, dump: Callable[[], bytes], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, dump: Callable[[], bytes], wake: Callable[[], None], freezer: Freezer
+    ) -> None:
         self.outline: Outline | None = None
         self.failure = ""
         self._wake = wake
@@ -61,6 +65,7 @@ class ForkedDump:
         self._pipe = self._process = -1
         self._is_listening = False
         try:
+            freezer.freeze()  # a collection would write to every page, and so copy all of them
             self._fork(dump)
         except OSError as error:
             self.failure = f"no child can be made: {error.strerror}"
@@ -88,8 +93,6 @@ class ForkedDump:
     def _fork(self, dump: Callable[[], bytes]) -> None:
         self._pipe, theirs = os.pipe()
         parent = os.getpid()
-        # A collection of garbage would write to every page, and so copy all of them.
-        gc.freeze()
         # A signal for the child must not find our handlers, which write into our event loop.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -97,7 +100,6 @@ class ForkedDump:
             if pid == 0:
                 _be_child(dump, theirs, parent)
         except OSError:
-            gc.unfreeze()
             self._hang_up()
             raise
         finally:
@@ -175,18 +177,27 @@ class ForkedDump:
         os.close(self._process)
         self._process = -1
         os.waitpid(pid, 0)
-        gc.unfreeze()
         self._wake()
 
 
 def _be_child(dump: Callable[[], bytes], pipe: int, parent: int) -> NoReturn:
     """Dump, send, and be gone without a trace of our own in anything that was inherited."""
     try:
+        _give_way()
         _leave_parent(pipe)
         if os.getppid() == parent:  # or it died before it could be watched
             _send_all(pipe, dump)
     finally:
         os._exit(0)
+
+
+def _give_way() -> None:
+    """Let others run first, and wake up without taking the processor from anybody.
+
+    Not SCHED_IDLE: under programs that use all processors such a child would never be done.
+    """
+    os.nice(NICENESS)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _leave_parent(pipe: int) -> None:
@@ -200,7 +211,6 @@ def _leave_parent(pipe: int) -> None:
     os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     gc.disable()
-    os.nice(NICENESS)
     _enlarge(pipe)
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from protocol.errors import Broken, NotLeader, Overloaded, StorageLost, TooLarge
 from rlog.dump import InlineDumper
+from rlog.garbage import uncollected
 from rlog.journal import Job
 from rlog.log import Committed, LogReader
 from rlog.membership import PAYLOAD, Configuration, kind_of, payload_command
@@ -120,7 +121,8 @@ class LocalLog:
         self._reader = reader
         clock_s = asyncio.get_running_loop().time
         self._taking = SnapshotTaking(store, InlineDumper(), self._schedule_flush, clock_s)
-        reader.restore(store.load_snapshot(), store.snapshot.index)
+        with uncollected(store.snapshot.size):
+            reader.restore(store.load_snapshot(), store.snapshot.index)
         for batch in self._batches(store.snapshot.index + 1, store.last):
             reader.committed(batch)
         self._applied = store.last

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pysyncobj.node import Node
 
 from protocol.errors import NotLeader, Overloaded, TooLarge
+from rlog.garbage import uncollected
 from rlog.journal import Job
 from rlog.log import Committed, LogReader
 from rlog.membership import PAYLOAD, kind_of, payload_command
@@ -168,6 +169,12 @@ class _SyncObj(Changer):
 
     # Driving the reader
 
+    def restore(self) -> None:
+        """Have the reader begin at the newest snapshot. Raises: CorruptLog, and what it raises."""
+        snapshot = self.journal.snapshot
+        with uncollected(snapshot.size):
+            self.reader.restore(self.journal.load_snapshot(), snapshot.index)
+
     def _tell_following(self) -> None:
         """Tell the reader of a lost leadership before it is given what others committed."""
         leader = "" if self.__raftState == Role.LEADER else self.leader
@@ -177,7 +184,8 @@ class _SyncObj(Changer):
             self.reader.follow(leader)
         if self._restored is not None:
             content, self._restored = self._restored, None
-            self.reader.restore(content, self.__raftLastApplied)
+            with uncollected(len(content)):
+                self.reader.restore(content, self.__raftLastApplied)
 
     def __applyLogEntries(self) -> None:  # noqa: N802  # base's name
         while self.__raftLastApplied < self.__raftCommitIndex:

@@ -181,7 +181,7 @@ class ReplicatedLog(OperatorView):
         self._raft.reader = self._reader
         self.notices.begin(self._raft)
         self._raft.taking = SnapshotTaking(store, self._dumper, self.kick, loop.time)
-        self._reader.restore(store.load_snapshot(), store.snapshot.index)
+        self._raft.restore()
         self._store = store
         self._executor = ThreadPoolExecutor(1, "journal")
         if self.configuration.voters == (self.name,):

@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from rlog.dump import outline_of
-from rlog.fork import AHEAD_CHUNKS, ForkedDump, ForkingDumper
+from rlog.fork import AHEAD_CHUNKS, NICENESS, ForkedDump, ForkingDumper
+from rlog.garbage import Freezer
 from rlog.rows import CHUNK_BYTES
 
 BIG = bytes(range(251)) * 20_000  # 20 chunks, the last of them short
@@ -27,6 +28,10 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(bounded())
+
+
+def fork(dump: Callable[[], bytes], wake: Callable[[], None]) -> ForkedDump:
+    return ForkedDump(dump, wake, Freezer())
 
 
 async def take_all(dumping: ForkedDump, woken: asyncio.Event) -> bytes:
@@ -55,7 +60,7 @@ def test_small_state_is_dumped_without_a_child() -> None:
 def test_child_sends_the_state_of_the_moment_in_chunks() -> None:
     async def work(woken: asyncio.Event) -> None:
         state = {"n": 1}
-        dumping = ForkedDump(lambda: b"%d" % state["n"] + BIG, woken.set)
+        dumping = fork(lambda: b"%d" % state["n"] + BIG, woken.set)
         state["n"] = 2
         content = await take_all(dumping, woken)
         assert content == b"1" + BIG
@@ -68,7 +73,7 @@ def test_child_sends_the_state_of_the_moment_in_chunks() -> None:
 
 def test_empty_state_can_be_written_down() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: b"", woken.set)
+        dumping = fork(lambda: b"", woken.set)
         assert await take_all(dumping, woken) == b""
         assert dumping.outline is not None and dumping.outline.size == 0
         await until_reaped(dumping, woken)
@@ -78,7 +83,7 @@ def test_empty_state_can_be_written_down() -> None:
 
 def test_content_waits_in_the_child_until_it_is_taken() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: BIG, woken.set)
+        dumping = fork(lambda: BIG, woken.set)
         while len(dumping._chunks) < AHEAD_CHUNKS:
             woken.clear()
             await woken.wait()
@@ -97,7 +102,7 @@ def test_child_that_is_killed_shows_as_a_failure() -> None:
         return b""
 
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(die, woken.set)
+        dumping = fork(die, woken.set)
         assert await take_all(dumping, woken) == b""
         assert dumping.failure == "the child ended after 0 bytes"
         await until_reaped(dumping, woken)
@@ -107,7 +112,7 @@ def test_child_that_is_killed_shows_as_a_failure() -> None:
 
 def test_child_that_is_killed_in_the_middle_shows_as_a_failure() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: BIG, woken.set)
+        dumping = fork(lambda: BIG, woken.set)
         while not dumping.is_ready:
             woken.clear()
             await woken.wait()
@@ -121,7 +126,7 @@ def test_child_that_is_killed_in_the_middle_shows_as_a_failure() -> None:
 
 def test_state_that_cannot_be_dumped_says_why() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: b"%d" % (1 // 0), woken.set)
+        dumping = fork(lambda: b"%d" % (1 // 0), woken.set)
         await take_all(dumping, woken)
         assert dumping.failure == (
             "the state cannot be dumped: ZeroDivisionError('integer division or modulo by zero')"
@@ -137,7 +142,7 @@ def test_closing_ends_a_child_that_would_not_end() -> None:
         return b""
 
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(hang, woken.set)
+        dumping = fork(hang, woken.set)
         dumping.close()
         await until_reaped(dumping, woken)
 
@@ -146,7 +151,7 @@ def test_closing_ends_a_child_that_would_not_end() -> None:
 
 def test_child_holds_none_of_our_files_and_locks() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: " ".join(os.listdir("/proc/self/fd")).encode(), woken.set)
+        dumping = fork(lambda: " ".join(os.listdir("/proc/self/fd")).encode(), woken.set)
         content = await take_all(dumping, woken)
         assert len(content.split()) == 2  # the pipe, and the listing itself
         await until_reaped(dumping, woken)
@@ -162,7 +167,7 @@ def test_signal_to_the_child_does_not_reach_the_parents_handlers() -> None:
     async def work(woken: asyncio.Event) -> None:
         heard: list[str] = []
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.append, "TERM")
-        dumping = ForkedDump(interrupt, woken.set)
+        dumping = fork(interrupt, woken.set)
         assert await take_all(dumping, woken) == b""
         await until_reaped(dumping, woken)
         assert (dumping.failure != "", heard) == (True, [])
@@ -170,13 +175,25 @@ def test_signal_to_the_child_does_not_reach_the_parents_handlers() -> None:
     run(work)
 
 
-def test_garbage_is_counted_again_once_the_child_is_gone() -> None:
+def test_state_stays_set_aside_once_the_child_is_gone() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: BIG, woken.set)
-        assert gc.get_freeze_count() > 0
+        dumping = fork(lambda: BIG, woken.set)
         await take_all(dumping, woken)
         await until_reaped(dumping, woken)
-        assert gc.get_freeze_count() == 0
+        assert gc.get_freeze_count() > 0
+
+    run(work)
+    gc.unfreeze()
+
+
+def test_child_lets_others_run_first() -> None:
+    def describe() -> bytes:
+        return f"{os.sched_getscheduler(0)} {os.getpriority(os.PRIO_PROCESS, 0)}".encode()
+
+    async def work(woken: asyncio.Event) -> None:
+        dumping = fork(describe, woken.set)
+        assert await take_all(dumping, woken) == b"%d %d" % (os.SCHED_BATCH, NICENESS)
+        await until_reaped(dumping, woken)
 
     run(work)
 
@@ -188,7 +205,7 @@ def test_process_that_cannot_be_forked_shows_as_a_failure(monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "fork", refuse)
 
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: b"", woken.set)
+        dumping = fork(lambda: b"", woken.set)
         assert dumping.failure == "no child can be made: Resource temporarily unavailable"
         assert not dumping.take(1)
         dumping.close()
@@ -198,7 +215,7 @@ def test_process_that_cannot_be_forked_shows_as_a_failure(monkeypatch: pytest.Mo
 
 def test_chunks_are_as_long_as_rows() -> None:
     async def work(woken: asyncio.Event) -> None:
-        dumping = ForkedDump(lambda: BIG, woken.set)
+        dumping = fork(lambda: BIG, woken.set)
         lengths: list[int] = []
         while sum(lengths) < len(BIG):
             if not dumping.is_ready:

@@ -1,6 +1,7 @@
 """Snapshots by a child of a member at work: taken under appends, tried again when one fails."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -68,9 +69,11 @@ def run(
     path: Path,
     act: Callable[[ReplicatedLog, Summing], Awaitable[None]],
     dumper: ForkingDumper | None = None,
+    reader: Summing | None = None,
 ) -> None:
+    reader = reader or Summing()
+
     async def work() -> None:
-        reader = Summing()
         identity = LinkIdentity(LinkRole.REPLICA, NAME, "", Credentials.insecure(), "red")
         config = LogConfig(NAME, (NAME,), str(path), "red", snapshot_entries=10, keep_entries=2)
         log = ReplicatedLog(config, identity, random.Random(1), reader, dumper or ForkingDumper(0))
@@ -132,3 +135,35 @@ def test_first_snapshot_is_of_unknown_size_and_dumped_by_a_child(tmp_path: Path)
     store.close()
     assert content is not None
     assert int(content.split(b" ", 2)[1]) != os.getpid()
+
+
+class Crowded(Summing):
+    """Makes many objects of a snapshot, and counts how often the collector begins meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.crowd: list[list[int]] = []
+
+    def restore(self, snapshot: bytes | None, index: int) -> None:
+        gc.callbacks.append(self._count)
+        self.crowd = [[n] for n in range(50_000 if snapshot else 0)]
+        gc.callbacks.remove(self._count)
+
+    def _count(self, phase: str, about: dict[str, int]) -> None:
+        self.looks += phase == "start"
+
+
+def test_big_state_is_restored_without_a_look_for_garbage(tmp_path: Path) -> None:
+    async def act(log: ReplicatedLog, reader: Summing) -> None:
+        await append(log, reader, 12)
+        await reader.until(lambda: bool(reader.taken))
+
+    async def look(log: ReplicatedLog, reader: Summing) -> None:
+        assert isinstance(reader, Crowded)
+        assert (len(reader.crowd), reader.looks) == (50_000, 0)
+        assert gc.get_freeze_count() >= len(reader.crowd)
+
+    run(tmp_path, act)
+    run(tmp_path, look, reader=Crowded())
+    gc.unfreeze()
