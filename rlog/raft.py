@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pysyncobj.node import Node
 
 from protocol.errors import NotLeader, Overloaded, TooLarge
+from rlog.cadence import is_due
 from rlog.garbage import uncollected
 from rlog.journal import Job
 from rlog.log import Committed, LogReader
@@ -216,11 +217,10 @@ class _SyncObj(Changer):
 
     def _snapshot_if_due(self) -> None:
         """Let the reader write its state down instead of ever more entries."""
-        journal, config, index = self.journal, self.config, self.__raftLastApplied
-        is_long = index - journal.snapshot.index >= config.snapshot_entries
+        journal, index, members = self.journal, self.__raftLastApplied, self.configuration.members
+        is_now = is_due(self.config, members, journal.snapshot, index, self._applied_bytes)
         is_asked = journal.snapshot.index < self._clear_to
-        is_due = is_long or is_asked or self._applied_bytes >= config.snapshot_bytes
-        if is_due and self.taking.is_welcome:
+        if (is_now or is_asked) and self.taking.is_welcome:
             capture = self.reader.snapshot()
             if capture is not None and self.taking.begin(capture, index, self._applied_bytes):
                 self._applied_bytes = 0

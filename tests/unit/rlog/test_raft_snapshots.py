@@ -49,6 +49,7 @@ def fill_and_compact(bench: RaftBench, leader: BenchMember, size: int) -> None:
 def test_follower_far_behind_gets_a_snapshot_in_chunks(tmp_path: Path) -> None:
     bench = RaftBench(tmp_path, snapshot_entries=10, keep_entries=2)
     leader = bench.elect("a", among="ab")
+    take_none(bench["c"])
     fill_and_compact(bench, leader, 3 << 20)
     bench.heartbeat()
     bench.heartbeat()
@@ -80,6 +81,7 @@ def test_follower_that_restarts_midway_gets_the_snapshot_again(tmp_path: Path) -
 def test_transfer_goes_on_where_a_broken_link_left_it(tmp_path: Path) -> None:
     bench = RaftBench(tmp_path, snapshot_entries=10, keep_entries=2)
     leader = bench.elect("a", among="ab")
+    take_none(bench["c"])
     fill_and_compact(bench, leader, 3 << 20)
     leader.raft.connected("c")
     bench.now_s += 0.11
