@@ -31,6 +31,8 @@ from rlog.reads import Then
 from rlog.rows import Snapshot
 from rlog.taking import SnapshotTaking
 
+HOLD_SNAPSHOTS = 8  # as many snapshots back entries are kept for followers that are being filled
+
 
 class _SyncObj(Changer):
     """One member of a replicated log."""
@@ -42,6 +44,7 @@ class _SyncObj(Changer):
     is_yielding = False  # appends wait while another member is asked to lead
     _clear_to = 0  # entries up to here are dropped as soon as a snapshot covers them
     _was_full = False  # at the end of the last turn the reader could not append
+    _snapshots: tuple[int, ...] = ()  # indexes of the newest of our own
 
     # What comes in
 
@@ -122,10 +125,10 @@ class _SyncObj(Changer):
         """Note that a job is on disk; return the snapshot that came to rest with it."""
         snapshot = self.journal.done(job)
         if snapshot is not None:
-            index = max(
-                snapshot.index - self.config.keep_entries, min(self._clear_to, snapshot.index)
-            )
-            self.journal.compact(max(0, index))
+            self._snapshots = (*self._snapshots, snapshot.index)[-HOLD_SNAPSHOTS:]
+            needed = min((snapshot.index, *self._needed_by_followers()))
+            kept = max(needed, self._snapshots[0]) - self.config.keep_entries
+            self.journal.compact(max(0, kept, min(self._clear_to, snapshot.index)))
         return snapshot
 
     def clear(self) -> int:

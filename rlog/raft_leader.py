@@ -152,6 +152,16 @@ class _SyncObj(Follower):
             if (sending := self._progress_of(name).sending) is not None
         )
 
+    def _needed_by_followers(self) -> tuple[int, ...]:
+        """Return up to where those hold everything that hear us now, and are behind perhaps.
+
+        One that is sent a snapshot needs what follows it, or would need another one after it.
+        """
+        if self.__raftState != Role.LEADER:
+            return ()
+        heard = (self._progress_of(n) for n in self.peers if Node(n) in self.__connectedNodes)
+        return tuple(each.sending.snapshot.index if each.sending else each.match for each in heard)
+
     # Answers
 
     def _on_appended(self, node: Node, answer: Appended) -> None:

@@ -10,6 +10,7 @@ import pytest
 from protocol.errors import CorruptLog
 from rlog.log import Capture
 from rlog.messages import InstallSnapshot, SnapshotReceived
+from rlog.raft import HOLD_SNAPSHOTS
 from rlog.rows import CHUNK_BYTES, chunk_key
 from rlog.snapshot import AHEAD_BYTES, PATIENCE_MIN
 from tests.unit.rlog.raft_bench import BenchMember, RaftBench, append, entries
@@ -150,6 +151,46 @@ def test_who_was_removed_amid_a_transfer_and_is_added_again_gets_what_there_is(
         bench.heartbeat()
     assert bench["c"].store.last == leader.store.last
     assert bench["c"].store.load_snapshot() == b"newer"
+    bench.close()
+
+
+def restores_of(member: BenchMember) -> list[int]:
+    """Return at which snapshots a member began, but for its empty beginning."""
+    return [about[1] for what, about in member.reader.told if what == "restore" and about[1]]
+
+
+def test_follower_that_is_being_filled_needs_no_second_snapshot(tmp_path: Path) -> None:
+    bench = RaftBench(tmp_path, snapshot_entries=10, keep_entries=2)
+    leader = bench.elect("a", among="ab")
+    take_none(bench["c"])
+    fill_and_compact(bench, leader, 3 << 20)
+    bench.now_s += 0.11
+    leader.work()  # the first chunks are on their way
+    sent = index_sent_to_c(leader)
+    for _ in range(5):
+        for _ in range(10):
+            leader.raft.append(b"x")
+        bench.settle(among="ab")
+    assert leader.store.snapshot.index > sent + 20
+    for _ in range(6):
+        bench.heartbeat()
+    assert restores_of(bench["c"]) == [sent]
+    assert bench["c"].store.last == leader.store.last
+    bench.close()
+
+
+def test_follower_that_never_gets_on_makes_the_log_no_longer_than_some_snapshots(
+    tmp_path: Path,
+) -> None:
+    bench = RaftBench(tmp_path, snapshot_entries=10, keep_entries=2)
+    leader = bench.elect("a", among="ab")
+    taken: list[int] = []
+    for _ in range(3 * HOLD_SNAPSHOTS):
+        for _ in range(10):
+            leader.raft.append(b"x")
+        bench.settle(among="ab")
+        taken.append(leader.store.snapshot.index)
+    assert leader.store.base_index == taken[-HOLD_SNAPSHOTS] - 2
     bench.close()
 
 
