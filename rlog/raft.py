@@ -31,6 +31,7 @@ from rlog.reads import Then
 from rlog.rows import Snapshot
 from rlog.taking import SnapshotTaking
 
+APPLY_BYTES = 256 << 10  # entries given to the reader per turn: some 50 ms of a master's folding
 HOLD_SNAPSHOTS = 8  # as many snapshots back entries are kept for followers that are being filled
 
 
@@ -191,9 +192,16 @@ class _SyncObj(Changer):
             with uncollected(len(content)):
                 self.reader.restore(content, self.__raftLastApplied)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the reader is to be given more at once, in a turn of its own."""
+        return bool(self.__raftLastApplied < self.__raftCommitIndex)
+
     def __applyLogEntries(self) -> None:  # noqa: N802  # base's name
-        while self.__raftLastApplied < self.__raftCommitIndex:
-            entries = self.journal.range(self.__raftLastApplied + 1, self.__raftCommitIndex + 1)
+        """Give the reader what is committed, after a restart bit by bit: others wait for us."""
+        if self.is_behind:
+            first, end = self.__raftLastApplied + 1, self.__raftCommitIndex + 1
+            entries = self.journal.range(first, end, APPLY_BYTES)
             self.__raftLastApplied = entries[-1].index
             self._applied_bytes += sum(len(entry.command) for entry in entries)
             payloads = list(_payloads_of(entries))
@@ -204,6 +212,8 @@ class _SyncObj(Changer):
     def _tell_leading(self) -> None:
         """Tell the reader to lead once all that earlier leaders committed was given to it."""
         if self.__raftState != Role.LEADER or self.is_leading or not self._is_commit_known:
+            return
+        if self.__raftLastApplied < (self.__noopIDx or 0):
             return
         self._told_term, self._told_leader = self.__raftCurrentTerm, ""
         self.reader.lead(self.__raftCurrentTerm)

@@ -279,6 +279,8 @@ class ReplicatedLog(OperatorView):
             self._raft.turn()
             self._transport.flush()  # or the writing thread may take the interpreter first
             self._write()
+            if self._raft.is_behind:
+                self.kick()
         except Broken as error:
             self._break(error)
         except Exception as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import CorruptLog
+from rlog import raft
 from rlog.log import Capture
 from rlog.messages import InstallSnapshot, SnapshotReceived
 from rlog.raft import HOLD_SNAPSHOTS
@@ -191,6 +192,29 @@ def test_follower_that_never_gets_on_makes_the_log_no_longer_than_some_snapshots
         bench.settle(among="ab")
         taken.append(leader.store.snapshot.index)
     assert leader.store.base_index == taken[-HOLD_SNAPSHOTS] - 2
+    bench.close()
+
+
+def test_restarted_member_gives_its_reader_what_is_committed_bit_by_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = RaftBench(tmp_path, 1)
+    leader = bench.elect("a")
+    for _ in range(20):
+        leader.raft.append(bytes(100))
+    leader.work()
+    leader.raft.append(b"")  # whose write says that the others are committed
+    leader.work()
+    monkeypatch.setattr(raft, "APPLY_BYTES", 1000)
+    leader.crash()
+    leader.raft.turn()
+    assert (len(leader.reader.payloads), leader.raft.is_behind) == (5, True)
+    leader.raft.campaign()
+    while not leader.raft.is_leading:
+        leader.work()
+    told = [what for what, _ in leader.reader.told]
+    assert told == ["restore", *["committed"] * 21, "lead"]
+    assert not leader.raft.is_behind
     bench.close()
 
 
