@@ -17,6 +17,7 @@ QUICK = {
     "launch": ("20", "20"),
     "link": ("--count", "5000"),
     "log": ("--quick",),
+    "restart": ("--quick",),
     "snapshot": ("--quick",),
     "spaces": ("--quick",),
     "tasks": ("--quick",),

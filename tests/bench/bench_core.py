@@ -92,10 +92,11 @@ def update_all(bench: Bench, state: TaskState, sequence: int) -> None:
         bench.submit(UpdateStatuses(agent.id, statuses))
 
 
-def acknowledge_all(bench: Bench) -> None:
+def acknowledge_all(bench: Bench, sequence: int = 1) -> None:
     for framework in tuple(bench.state.frameworks.values()):
         each = tuple(
-            Acknowledgement(task_id, launch, 1) for task_id, launch in framework.tasks.items()
+            Acknowledgement(task_id, launch, sequence)
+            for task_id, launch in framework.tasks.items()
         )
         bench.submit(AcknowledgeUpdates(framework.id, each))
 

@@ -5,8 +5,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.appending import Load
 from tests.bench.measure import cpu_s, median
-from tests.bench.members import Load, Members, members
+from tests.bench.members import Members, members
 
 EVENT_BYTES = 256
 SHAPES = ((1, 1), (16, 1), (256, 1), (1024, 1), (1, 64), (16, 64), (8, 256))
@@ -32,8 +33,8 @@ def measure(cluster: Members, load: Load) -> Figures:
     events = taken.entries * load.events_per_entry
     return Figures(
         events / taken.elapsed_s,
-        taken.p50_s * 1e3,
-        taken.p99_s * 1e3,
+        taken.percentile_s(0.5) * 1e3,
+        taken.percentile_s(0.99) * 1e3,
         used_s[place] / events * 1e6,
         (sum(used_s) - used_s[place]) / events * 1e6,
     )
