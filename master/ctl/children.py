@@ -65,7 +65,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 – no threads run here
+                preexec_fn=end_with_parent,  # noqa: PLW1509 – no threads run here
             )
 
     def kill(self) -> None:
@@ -172,5 +172,5 @@ def remove_tree(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

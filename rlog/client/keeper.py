@@ -31,7 +31,7 @@ from rlog.spaces.messages import (
 WAIT_NS = 5_000_000_000  # what a leader may keep us waiting for before it says "nothing new"
 POLL_S = 0.2  # between looks for news where the leader does not wait
 # Of one group. Several groups of a crowd's size should be under way, not all of it in one.
-GROUP_MAX = 64
+GROUP_MAX = 128
 GROUP_BYTES_MAX = 128 << 10
 STREAM_S = 0.02  # between looks while there is always more: one watcher asks at most so often
 

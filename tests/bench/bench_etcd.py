@@ -1,6 +1,7 @@
 """Our log beside etcd: commits, batches, linearizable reads and failovers, in turn in one run."""
 
 import argparse
+import asyncio
 import os
 import sys
 import tempfile
@@ -57,9 +58,9 @@ class Stand:
     async def begin(self) -> None:
         """Have keys that can be read."""
         value = os.urandom(EVENT_BYTES)
-        for number in range(KEYS):
-            await self._client.put(b"key-%d" % number, value)
-            await self._keeper.store(f"key-{number}", value)
+        keys = [f"key-{number}" for number in range(KEYS)]
+        await asyncio.gather(*(self._client.put(key.encode(), value) for key in keys))
+        await asyncio.gather(*(self._keeper.store(key, value) for key in keys))
 
     def shapes(self, part: str) -> list[Shape]:
         """Return the loads of a part, each with all who are to bear it."""

@@ -61,7 +61,7 @@ async def measure(contender: Contender, outstanding: int, lasts_s: float) -> Fig
     used_s = sum(map(cpu_s, contender.pids)) - before_s
     if contender.rest is not None:
         await contender.rest()
-    count = len(took_s)
+    count = max(1, len(took_s))  # a stopped machine may end a run before it begins
     return Figures(
         count / elapsed_s,
         percentile(took_s, 0.5) * 1e3,

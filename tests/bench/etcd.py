@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from master.ctl.children import free_ports
+from master.ctl.children import end_with_parent, free_ports
 from tests.bench.grpc import CallError, Connection
 from tests.bench.measure import ROOT
 
@@ -168,6 +168,7 @@ class Etcd:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # as our masters: sessions share a busy machine
+                preexec_fn=end_with_parent,
             )
 
     def kill(self, place: int) -> None:
