@@ -53,6 +53,7 @@ def test_member_drops_what_a_new_snapshot_covers_and_works_on(
     for number in range(20):
         three.run(append(leader, b"%d" % number), leader)
         three.wait(0.1)
+    three.wait(0.5)  # so that followers know what is committed
     site = next(s for s in three.sites.values() if (s is leader) == is_leader)
     (cleared,) = clear(three, site)
     assert isinstance(cleared, Cleared)
