@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CODE := protocol rlog master agent schedulers observability tests
 SUDO := $(shell [ "$$(id -u)" = 0 ] || { command -v sudo >/dev/null && echo sudo -n; })
 
-.PHONY: demo test check bench etcd generate install clean
+.PHONY: demo test check bench generate install clean
 
 demo: $(VENV)/installed
 	@$(BIN)/quorate demo $(ARGS)
@@ -23,11 +23,8 @@ check: $(VENV)/installed-dev
 	$(BIN)/python -m protocol.generate --check
 	$(BIN)/python -m pytest -q tests/test_tidy.py
 
-bench: $(VENV)/installed-dev
+bench: $(VENV)/installed-dev $(VENV)/debian/usr/bin/etcd
 	$(BIN)/python -m tests.bench $(ARGS)
-
-# What `bench ARGS=etcd` compares with; the benchmarks themselves need nothing else.
-etcd: $(VENV)/debian/usr/bin/etcd
 
 generate: $(VENV)/installed-dev
 	$(BIN)/python -m protocol.generate

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from master.config import MasterConfig
+from master.core.explaining import explain
 from master.core.settings import Settings
 from master.core.state import State
 from master.handlers import AgentReceiver, FrameworkReceiver
@@ -75,7 +76,8 @@ class Master:
         self._word = Leader()  # what was announced last, but for what the log knows
         self._log.notices.on_members = self._announce
         roster = Roster(log_config, self._log)
-        registrar = Registrar(_settings(config), lambda: self._log.cluster_id)
+        settings = _settings(config)
+        registrar = Registrar(settings, lambda: self._log.cluster_id)
         self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
@@ -96,7 +98,9 @@ class Master:
                 LinkRole.FRAMEWORK: FrameworkReceiver(
                     submit, self._sessions, self._performer, self._spaces, probe
                 ),
-                LinkRole.OPERATOR: OperatorReceiver(submit, self._loop.query, desk, probe),
+                LinkRole.OPERATOR: OperatorReceiver(
+                    submit, self._loop.query, desk, lambda *asked: explain(settings, *asked), probe
+                ),
                 LinkRole.REPLICA: self._log.receiver,
             },
             self._log.admit,

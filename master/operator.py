@@ -21,7 +21,10 @@ from protocol.messages.link import Leader
 from protocol.messages.operator import (
     Agents,
     Done,
+    Explain,
+    Explanation,
     Failed,
+    Finding,
     Frameworks,
     KillTaskByOperator,
     ListAgents,
@@ -66,11 +69,13 @@ class OperatorReceiver:
         submit: Submit[Command],
         query: Query,
         desk: LogDesk,
+        explain: Callable[[State, Explain], Sequence[Finding]],
         probe: MasterProbe,
     ) -> None:
         self._submit = submit
         self._query = query
         self._desk = desk
+        self._explain = explain
         self._probe = probe
 
     def connected(self, peer: Link) -> None:
@@ -89,6 +94,8 @@ class OperatorReceiver:
         match request:
             case _ if isinstance(request, List):
                 self._answer_list(peer, request)
+            case Explain():
+                self._answer_why(peer, request)
             case _ if isinstance(request, Change):
                 self._change(peer, request)
             case _ if isinstance(request, LogQuestion):
@@ -104,6 +111,15 @@ class OperatorReceiver:
                 _send_page(peer, request, views)
 
         self._query(lambda state: list_views(state, request), answer)
+
+    def _answer_why(self, peer: Link, request: Explain) -> None:
+        def answer(findings: Sequence[Any] | Fault) -> None:
+            if isinstance(findings, Fault):
+                _send(peer, _failed(request.call, findings))
+            else:
+                _send(peer, Explanation(request.call, tuple(findings)))
+
+        self._query(lambda state: self._explain(state, request), answer)
 
     def _change(self, peer: Link, request: Change) -> None:
         def answer(outcome: Outcome) -> None:

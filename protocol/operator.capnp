@@ -14,6 +14,7 @@ struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Te
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
+struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; }   # why it is, or is not, offered anything; one of both
 # Changes of who leads and who belongs are answered when they are committed.
 struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
 struct PromoteMaster { call @0 :UInt64; address @1 :Text; }            # a learner that has caught up becomes a voter
@@ -56,6 +57,8 @@ struct Tasks { call @0 :UInt64; tasks @1 :List(TaskView); isMore @2 :Bool; }
 struct OfferList { call @0 :UInt64; offers @1 :List(OfferView); isMore @2 :Bool; }
 struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
 struct Quotas { call @0 :UInt64; quotas @1 :List(QuotaView); isMore @2 :Bool; }
+struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
+struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
 struct FileChunk { call @0 :UInt64; content @1 :Data; sizeBytes @2 :UInt64; isFinal @3 :Bool; }   # isFinal: the task has ended
 struct SnapshotPart {
@@ -79,4 +82,5 @@ struct OperatorMessage { union {
   addMaster @24 :AddMaster; promoteMaster @25 :PromoteMaster; removeMaster @26 :RemoveMaster; transferLeadership @27 :TransferLeadership;
   setQuota @28 :SetQuota; listQuotas @29 :ListQuotas; quotas @30 :Quotas;
   compactLog @31 :CompactLog; logCompacted @32 :LogCompacted;
+  explain @33 :Explain; explanation @34 :Explanation;
 } }

@@ -28,7 +28,7 @@ from protocol.messages.operator import (
 )
 
 POLL_S = 0.03
-START_S_MAX = 20.0  # a cluster that is not up by then will not be
+START_S_MAX = 60.0  # a cluster that is not up by then will not be
 DRAIN_S_MAX = 4.0  # tasks that do not end by then are ended with force
 SWEEPS_MAX = 5
 TASK_PORTS_FROM, TASK_PORTS = 31_000, 200  # agents of one machine must not lend the same port

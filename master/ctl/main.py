@@ -119,6 +119,21 @@ def set_weight(
     set_weight(find_target(masters, credentials, insecure), role, round(weight * 1000))
 
 
+@app.command("explain")
+def explain(
+    name: Annotated[str, typer.Argument(metavar="FRAMEWORK|ROLE", help="Its id or name.")],
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+    output: Output = "table",
+) -> None:
+    """Say why a framework or a role is, or is not, offered anything."""
+    from master.ctl.explain import explain
+    from master.ctl.target import find_target
+
+    explain(find_target(masters, credentials, insecure), name, output)
+
+
 @app.command("kill")
 def kill_tasks(
     tasks: Annotated[list[str], typer.Argument(metavar="TASK", help="task, or framework/task.")],

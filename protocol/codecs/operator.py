@@ -23,8 +23,11 @@ from protocol.messages.operator import (
     CompactLog,
     Done,
     EntriesPart,
+    Explain,
+    Explanation,
     Failed,
     FileChunk,
+    Finding,
     Frameworks,
     FrameworkView,
     KillTaskByOperator,
@@ -327,6 +330,31 @@ def write_set_weight(message: SetWeight, builder: Any) -> None:
         put(_SET_WEIGHT__ROLE, message.role)
     if message.weight_milli:
         put(_SET_WEIGHT__WEIGHT_MILLI, message.weight_milli)
+
+
+_EXPLAIN = _OPERATOR.Explain.schema.fields
+_EXPLAIN__CALL = _EXPLAIN["call"]
+_EXPLAIN__FRAMEWORK_ID = _EXPLAIN["frameworkId"]
+_EXPLAIN__ROLE = _EXPLAIN["role"]
+
+
+def read_explain(reader: Any) -> Explain:
+    get = reader._get_by_field
+    return Explain(
+        get(_EXPLAIN__CALL),
+        get(_EXPLAIN__FRAMEWORK_ID),
+        get(_EXPLAIN__ROLE),
+    )
+
+
+def write_explain(message: Explain, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_EXPLAIN__CALL, message.call)
+    if message.framework_id:
+        put(_EXPLAIN__FRAMEWORK_ID, message.framework_id)
+    if message.role:
+        put(_EXPLAIN__ROLE, message.role)
 
 
 _ADD_MASTER = _OPERATOR.AddMaster.schema.fields
@@ -1039,6 +1067,60 @@ def write_quotas(message: Quotas, builder: Any) -> None:
         put(_QUOTAS__IS_MORE, message.is_more)
 
 
+_FINDING = _OPERATOR.Finding.schema.fields
+_FINDING__ABOUT = _FINDING["about"]
+_FINDING__REASON = _FINDING["reason"]
+_FINDING__TEXT = _FINDING["text"]
+_FINDING__COUNT = _FINDING["count"]
+_FINDING__EXAMPLES = _FINDING["examples"]
+
+
+def read_finding(reader: Any) -> Finding:
+    get = reader._get_by_field
+    return Finding(
+        get(_FINDING__ABOUT),
+        get(_FINDING__REASON),
+        get(_FINDING__TEXT),
+        get(_FINDING__COUNT),
+        tuple(get(_FINDING__EXAMPLES)),
+    )
+
+
+def write_finding(message: Finding, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.about:
+        put(_FINDING__ABOUT, message.about)
+    if message.reason:
+        put(_FINDING__REASON, message.reason)
+    if message.text:
+        put(_FINDING__TEXT, message.text)
+    if message.count:
+        put(_FINDING__COUNT, message.count)
+    if message.examples:
+        schema.write_values(builder, _FINDING__EXAMPLES, message.examples)
+
+
+_EXPLANATION = _OPERATOR.Explanation.schema.fields
+_EXPLANATION__CALL = _EXPLANATION["call"]
+_EXPLANATION__FINDINGS = _EXPLANATION["findings"]
+
+
+def read_explanation(reader: Any) -> Explanation:
+    get = reader._get_by_field
+    return Explanation(
+        get(_EXPLANATION__CALL),
+        schema.read_structs(get(_EXPLANATION__FINDINGS), read_finding, 5),
+    )
+
+
+def write_explanation(message: Explanation, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_EXPLANATION__CALL, message.call)
+    if message.findings:
+        schema.write_structs(builder, _EXPLANATION__FINDINGS, message.findings, write_finding)
+
+
 _DONE = _OPERATOR.Done.schema.fields
 _DONE__CALL = _DONE["call"]
 _DONE__TEXT = _DONE["text"]
@@ -1295,6 +1377,8 @@ _OPERATOR_MESSAGE__LIST_QUOTAS = _OPERATOR_MESSAGE["listQuotas"]
 _OPERATOR_MESSAGE__QUOTAS = _OPERATOR_MESSAGE["quotas"]
 _OPERATOR_MESSAGE__COMPACT_LOG = _OPERATOR_MESSAGE["compactLog"]
 _OPERATOR_MESSAGE__LOG_COMPACTED = _OPERATOR_MESSAGE["logCompacted"]
+_OPERATOR_MESSAGE__EXPLAIN = _OPERATOR_MESSAGE["explain"]
+_OPERATOR_MESSAGE__EXPLANATION = _OPERATOR_MESSAGE["explanation"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1329,6 +1413,8 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "quotas": (_OPERATOR_MESSAGE__QUOTAS, read_quotas, 3),
     "compactLog": (_OPERATOR_MESSAGE__COMPACT_LOG, read_compact_log, 1),
     "logCompacted": (_OPERATOR_MESSAGE__LOG_COMPACTED, read_log_compacted, 6),
+    "explain": (_OPERATOR_MESSAGE__EXPLAIN, read_explain, 3),
+    "explanation": (_OPERATOR_MESSAGE__EXPLANATION, read_explanation, 2),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1363,6 +1449,8 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     Quotas: (_OPERATOR_MESSAGE__QUOTAS, write_quotas),
     CompactLog: (_OPERATOR_MESSAGE__COMPACT_LOG, write_compact_log),
     LogCompacted: (_OPERATOR_MESSAGE__LOG_COMPACTED, write_log_compacted),
+    Explain: (_OPERATOR_MESSAGE__EXPLAIN, write_explain),
+    Explanation: (_OPERATOR_MESSAGE__EXPLANATION, write_explanation),
 }
 
 

@@ -85,6 +85,13 @@ class SetWeight:
 
 
 @record
+class Explain:
+    call: int = 0
+    framework_id: str = ""
+    role: str = ""
+
+
+@record
 class AddMaster:
     call: int = 0
     address: str = ""
@@ -279,6 +286,21 @@ class Quotas:
 
 
 @record
+class Finding:
+    about: str = ""
+    reason: str = ""
+    text: str = ""
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@record
+class Explanation:
+    call: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@record
 class Done:
     call: int = 0
     text: str = ""
@@ -372,4 +394,6 @@ OperatorMessage: TypeAlias = (
     | Quotas
     | CompactLog
     | LogCompacted
+    | Explain
+    | Explanation
 )

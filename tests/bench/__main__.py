@@ -13,6 +13,7 @@ from tests.bench.measure import ROOT, describe_place
 # What each takes in a hurry; the others are short anyhow.
 QUICK = {
     "allocator": ("--quick",),
+    "etcd": ("--quick",),
     "failover": ("--quick",),
     "launch": ("20", "20"),
     "link": ("--count", "5000"),

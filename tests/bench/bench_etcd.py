@@ -164,7 +164,7 @@ def main() -> int:
     if chosen.quick:
         rounds, lasts_s, kills = 1, 0.5, 2
     if not BINARY.exists():
-        print(f"{BINARY} is missing: `make etcd` unpacks it from Debian's etcd-server")
+        print(f"{BINARY} is missing: `make bench` unpacks it from Debian's etcd-server")
         return 1
     print(describe_place())
     print(f"medians of {rounds} rounds of {lasts_s:g} s; 3 members each, fsync by a majority")

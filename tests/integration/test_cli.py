@@ -1,6 +1,7 @@
 """The operator's commands against a small real cluster, and what it leaves behind."""
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,6 +74,18 @@ def test_quota_is_set_listed_and_removed(cluster: Cluster) -> None:
     assert (ran.returncode, "--limit: resource 'cpus:lots'" in ran.stderr) == (2, True)
     assert cluster.quorate("quota", "remove", "bounded").stdout == "bounded: no quota\n"
     assert cluster.ask("quota") == []
+
+
+def test_explain_says_why_nothing_is_offered(cluster: Cluster) -> None:
+    cluster.run("greedy", SLEEPER, "--role", "greedy")
+    task = cluster.running("greedy-0")
+    ran = cluster.quorate("explain", task["framework_id"])
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "it wants no offers in this role until it revives them" in ran.stdout
+    ran = cluster.quorate("explain", "greedy", "-o", "json")
+    assert "NOBODY_WANTS" in {finding["reason"] for finding in json.loads(ran.stdout)}
+    ran = cluster.quorate("explain", "nobody-at-all")
+    assert (ran.returncode, "no framework and no role nobody-at-all" in ran.stderr) == (1, True)
 
 
 def test_weight_is_remembered(cluster: Cluster) -> None:

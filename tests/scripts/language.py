@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome
 from master.core.effects import Effect, SendAcknowledge, SendLaunch
+from master.core.explaining import explain
 from master.core.frameworks import (
     FrameworkUnlinked,
     LeaveFramework,
@@ -20,7 +21,7 @@ from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
-from master.core.settings import SECOND_NS
+from master.core.settings import SECOND_NS, Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from protocol.decision import Refused
@@ -38,6 +39,7 @@ from protocol.messages.framework import (
     Subscribed,
     Suppress,
 )
+from protocol.messages.operator import Explain
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from protocol.quantities import parse_quantities
 from protocol.resources import Resources, parse_resources
@@ -236,6 +238,16 @@ class Script:
     def do_crash(self, words: list[str], options: Options) -> None:
         """crash: another master, who has only the log, leads from now on."""
         self.leader.crash()
+
+    def do_explain(self, words: list[str], options: Options) -> None:
+        """explain FRAMEWORK|ROLE"""
+        framework_id = self._framework_id(words[0])
+        is_framework = framework_id in self.leader.state.frameworks
+        asked = Explain(1, framework_id) if is_framework else Explain(1, role=words[0])
+        for each in explain(Settings(), self.leader.state, asked):
+            named = f" {each.count}: {', '.join(each.examples)}" if each.count else ""
+            about = self.names.framework(each.about)
+            self.lines.append(self.names.translate(f"{about} {each.reason} {each.text}{named}"))
 
     def do_show(self, words: list[str], options: Options) -> None:
         """show agents|frameworks|tasks|roles|quotas|offers|pending|totals"""

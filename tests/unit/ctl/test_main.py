@@ -10,8 +10,8 @@ import pytest
 from master.ctl.main import _own_words
 
 COMMANDS = (
-    "ps", "agents", "frameworks", "offers", "masters", "roles", "weight", "quota", "kill",
-    "teardown", "logs", "master", "agent", "run", "dev", "demo",
+    "ps", "agents", "frameworks", "offers", "masters", "roles", "weight", "quota", "explain",
+    "kill", "teardown", "logs", "master", "agent", "run", "dev", "demo",
 )  # fmt: skip
 HEAVY = ("uvloop", "capnp", "asyncio", "lmdb", "msgspec", "structlog")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from master.core.explaining import explain
 from master.core.invariants import check
 from master.core.leadership import Tick
 from master.core.settings import Settings
@@ -185,6 +186,7 @@ class Victim:
             submit,
             self.loop.query,
             LogDesk(lambda: (), lambda verb, name, done: done(None), copier),
+            lambda *asked: explain(Settings(), *asked),
             self.probe,
         )
         self.agent, self.framework = RecordedLink("a1"), RecordedLink("web")

@@ -23,7 +23,10 @@ from protocol.messages.operator import (
     AgentView,
     CompactLog,
     Done,
+    Explain,
+    Explanation,
     Failed,
+    Finding,
     KillTaskByOperator,
     ListAgents,
     ListMasters,
@@ -63,6 +66,7 @@ class Desk:
             self.submit,
             self.query,
             LogDesk(lambda: MASTERS, self.change_members, self),
+            lambda state, asked: (),
             SilentMasterProbe(),
         )
 
@@ -127,6 +131,13 @@ def test_page_shrinks_until_it_fits_in_a_frame() -> None:
     assert isinstance(answer, Agents)
     assert 0 < len(answer.agents) < 40
     assert answer.is_more
+
+
+def test_question_why_is_answered_with_findings() -> None:
+    findings = [Finding("web", "TURN")]
+    assert Desk(findings).ask(Explain(1, role="web")) == Explanation(1, tuple(findings))
+    answer = Desk(NotLeader("m2:7000")).ask(Explain(1, role="web"))
+    assert answer == Failed(1, "NOT_LEADER", "m2:7000", "m2:7000")
 
 
 @pytest.mark.parametrize(

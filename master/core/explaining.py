@@ -1,0 +1,194 @@
+"""Explaining: why a framework or a role is, or is not, offered anything."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from master.allocator.allocate import Supply
+from master.allocator.rations import Quota, Rations
+from master.allocator.sorter import SHARE_UNITS, Sorter
+from master.allocator.tree import RoleTree, lineage
+from master.core.allocation import Wishes, standings
+from master.core.records import Agent, Framework
+from master.core.settings import Settings
+from master.core.state import State, free_of, held_by_role, shared_capacity, weight_of
+from master.core.validity import format_duration
+from protocol.ids import FrameworkId
+from protocol.messages.operator import Explain, Finding
+from protocol.quantities import format_quantities
+
+EXAMPLES_MAX = 3
+NAMED_MAX = 5  # roles or frameworks that are named as served earlier
+SECOND_NS = 1_000_000_000
+
+
+def explain(settings: Settings, state: State, question: Explain) -> tuple[Finding, ...]:
+    """Return what stands in the way of a framework's roles, or how a role stands.
+
+    Nothing is found of a framework that is not known.
+    """
+    explainer = _Explainer(state, settings)
+    if not question.framework_id:
+        return tuple(explainer.explain_role(question.role))
+    framework = state.frameworks.get(FrameworkId(question.framework_id))
+    return () if framework is None else tuple(explainer.explain_framework(framework))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    code: str
+    text: str
+
+
+class _Explainer:
+    def __init__(self, state: State, settings: Settings) -> None:
+        self._state = state
+        self._taking_part = standings(state, settings.fairness_excludes)
+        self._wishes = Wishes(state, settings, state.now_ns)
+        self._rations = Rations(state.quotas, held_by_role(state), state.capacity)
+        self._settings = settings
+
+    def explain_framework(self, framework: Framework) -> Iterator[Finding]:
+        name = framework.id
+        if framework.is_removed:
+            yield Finding(name, "REMOVED", f"it was removed: {framework.removal}")
+            return
+        if framework.has_left:
+            yield Finding(name, "LEFT", "its scheduler has left for good; it ends with its tasks")
+            return
+        if framework.id not in self._state.soft.framework_links:
+            yield Finding(name, "NOT_CONNECTED", "its scheduler is not connected to the leader")
+            return
+        if held := len(self._state.soft.offers_by_framework.get(framework.id, ())):
+            text = f"it holds {count_of(held, 'offer')} that it has not answered"
+            yield Finding(name, "OFFERS_OPEN", text)
+        for role in framework.roles:
+            if role in framework.suppressed:
+                text = "it wants no offers in this role until it revives them"
+                yield Finding(role, "SUPPRESSED", text)
+                continue
+            yield from self._explain_turn(role)
+            yield from self._explain_rank(framework.id, role)
+            yield from self._explain_quota(role)
+            yield from self._explain_agents(framework.id, role)
+
+    def explain_role(self, role: str) -> Iterator[Finding]:
+        inside = [
+            each
+            for each in self._state.frameworks.values()
+            if not each.is_removed and any(role in lineage(mine) for mine in each.roles)
+        ]
+        text = f"{count_of(len(inside), 'framework')} in it or below it"
+        yield Finding(role, "FRAMEWORKS", text, len(inside), _named(each.id for each in inside))
+        wanting = {claim.role for claim in self._taking_part.claimants}
+        if not any(role in lineage(each) for each in wanting):
+            yield Finding(role, "NOBODY_WANTS", "none of them is connected and wants offers in it")
+        elif role in wanting:
+            yield from self._explain_turn(role)
+        yield from self._explain_quota(role)
+
+    def _explain_turn(self, role: str) -> Iterator[Finding]:
+        """Say how many roles are served before this one, and what its share is."""
+        order = list(self._tree())
+        place = order.index(role) + 1
+        share = Sorter(shared_capacity(self._state))
+        share.add(role, self._rations.held(role), weight_of(self._state, role))
+        percent = 100 * share.share_of(role) / SHARE_UNITS
+        before = order[: place - 1]
+        text = (
+            f"number {place} of {len(order)} roles to be served, at {percent:.1f}% over its weight"
+        )
+        yield Finding(role, "TURN", text, len(before), _named(before, NAMED_MAX))
+
+    def _explain_rank(self, framework_id: str, role: str) -> Iterator[Finding]:
+        """Say who in the role is served earlier."""
+        sorter = Sorter(self._taking_part.total)
+        for claim in self._taking_part.claimants:
+            if claim.role == role:
+                sorter.add(claim.framework_id, claim.amounts, 1000)
+        order = list(sorter)
+        place = order.index(framework_id) + 1
+        if len(order) > 1:
+            text = f"number {place} of {len(order)} frameworks in the role"
+            before = order[: place - 1]
+            yield Finding(role, "RANK", text, len(before), _named(before, NAMED_MAX))
+
+    def _explain_quota(self, role: str) -> Iterator[Finding]:
+        for branch in lineage(role):
+            quota = self._state.quotas.get(branch)
+            if quota is not None:
+                yield from self._explain_limit(branch, quota)
+        if owed := {name: amount for name, amount in self._rations.owed(role).items() if amount}:
+            text = f"it goes first: it lacks {format_quantities(owed)} of what it is guaranteed"
+            yield Finding(role, "GUARANTEED", text)
+
+    def _explain_limit(self, branch: str, quota: Quota) -> Iterator[Finding]:
+        held = self._rations.held(branch)
+        for name, limit in sorted(quota.limit.items()):
+            has = held.get(name, 0)
+            is_reached = has >= limit
+            text = (
+                f"{branch} has {format_quantities({name: has})} of its limit of "
+                f"{format_quantities({name: limit})}"
+            )
+            yield Finding(branch, "LIMIT_REACHED" if is_reached else "LIMIT", text)
+
+    def _explain_agents(self, framework_id: str, role: str) -> Iterator[Finding]:
+        """Say of every agent why it is not offered now, those of one reason together."""
+        found: dict[_Reason, list[str]] = {}
+        for agent in self._state.agents.values():
+            found.setdefault(self._reason_of(agent, framework_id, role), []).append(agent.id)
+        for reason, agents in sorted(found.items(), key=lambda item: -len(item[1])):
+            yield Finding(role, reason.code, reason.text, len(agents), _named(agents))
+
+    def _reason_of(self, agent: Agent, framework_id: str, role: str) -> _Reason:
+        state = self._state
+        if agent.is_unreachable:
+            return _Reason("UNREACHABLE", "unreachable")
+        if agent.id not in state.soft.agent_links:
+            return _Reason("NOT_LINKED", "not connected to the leader")
+        free = free_of(state, agent)
+        if not self._wishes.is_worth_offering(free):
+            holders = [
+                state.soft.offers[each].framework_id
+                for each in state.soft.offers_by_agent.get(agent.id, ())
+            ]
+            if framework_id in holders:
+                return _Reason("OFFERED_TO_IT", "offered to it already")
+            if holders:
+                return _Reason("OFFERED", "offered to others, who have not answered")
+            return _Reason("IN_USE", f"in use but for less than {self._smallest()}")
+        caps: Mapping[str, int] = {}
+        if state.quotas:
+            caps = self._rations.caps(role, free.quantities, is_owed=False)
+        supply = Supply(agent.id, free.capped(caps))
+        if not self._wishes.is_worth_offering(supply.resources):
+            return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or others' guarantees")
+        if self._wishes.is_refused(framework_id, role, supply):
+            refusal = state.soft.refusals[FrameworkId(framework_id)][role, agent.id]
+            seconds = max(1, (refusal.until_ns - state.now_ns) // SECOND_NS)
+            limit = format_duration(_rounded(seconds) * SECOND_NS)
+            return _Reason("REFUSED", f"refused by it for up to {limit} more; a revive ends that")
+        return _Reason("FREE", "free: offered in its turn")
+
+    def _tree(self) -> RoleTree:
+        part = self._taking_part
+        roles = {claim.role for claim in part.claimants}
+        return RoleTree(roles, part.held, part.weights_milli, lambda: Sorter(part.total))
+
+    def _smallest(self) -> str:
+        settings = self._settings
+        return format_quantities({"cpus": settings.cpus_min, "mem": settings.memory_bytes_min})
+
+
+def count_of(number: int, what: str) -> str:
+    """Return `1 offer` or `2 offers`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _rounded(seconds: int) -> int:
+    """Return at least so many: few different ones, so that agents group."""
+    return next((step for step in (1, 5, 15, 60, 300, 3600, 86_400) if seconds <= step), seconds)
+
+
+def _named(names: Iterator[str] | list[str], most: int = EXAMPLES_MAX) -> tuple[str, ...]:
+    return tuple(name for _, name in zip(range(most), names, strict=False))
