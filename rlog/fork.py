@@ -196,7 +196,7 @@ def _give_way() -> None:
 
     Not SCHED_IDLE: under programs that use all processors such a child would never be done.
     """
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
