@@ -25,7 +25,8 @@ class _SyncObj(Elector):
         self._put_off_election()
         if self.__raftState != Role.FOLLOWER or self.__raftLeader != node:
             self._become_follower(self.__raftCurrentTerm, node.id)
-            self._stop_arriving()
+            if self._arriving is not None and self._arriving.leader != node.id:
+                self._stop_arriving()  # a chunk that takes long is no reason to begin anew
         self._pre_term = 0
         self.is_removed = False  # or it would not send us anything for long
         if self.is_amnesiac:

@@ -83,6 +83,7 @@ class SnapshotArriving:
     """The follower's side: what has arrived in order; the chunks themselves go to the disk."""
 
     def __init__(self, leader: str, first: InstallSnapshot) -> None:
+        self.leader = leader
         self._source = (leader, first.index, first.index_term, first.crc)
         self._first = first
         self._checksums: list[int] = []

@@ -3,12 +3,14 @@
 import math
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from protocol.errors import CorruptLog
 from rlog import raft
+from rlog.dump import WholeDump
 from rlog.log import Capture
 from rlog.messages import InstallSnapshot, SnapshotReceived
 from rlog.raft import HOLD_SNAPSHOTS
@@ -293,6 +295,23 @@ def test_slow_link_is_not_filled_with_the_same_chunks(tmp_path: Path) -> None:
         leader.raft.connected("c")
         bench.heartbeat()
     assert bench["c"].store.last == leader.store.last
+    bench.close()
+
+
+def test_chunk_that_takes_longer_than_an_election_timeout_is_waited_for(tmp_path: Path) -> None:
+    bench = RaftBench(tmp_path)
+    b, whole = bench["b"], WholeDump(bytes(range(250)) * (2 * CHUNK_BYTES // 250))
+    crc, (first, second) = whole.outline.crc, whole.take(2)
+    head = InstallSnapshot(2, 1, 4, 2, 0, bench.names, 0, first, crc=crc)
+    b.hear("a", head)
+    b.work()
+    bench.now_s += 2.0
+    b.raft.tick()  # it asks for votes, and has no leader for that time
+    assert b.raft.leader == ""
+    tail = replace(head, offset=CHUNK_BYTES, chunk=second, is_last=True)
+    b.hear("a", tail)
+    b.work()
+    assert (b.store.snapshot.index, b.raft.leader) == (4, "a")
     bench.close()
 
 
