@@ -1,13 +1,12 @@
 """Members of a log on hosts of their own: networks divided in every shape; members stopped."""
 
 import asyncio
-import contextlib
 import itertools
 import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,34 +14,20 @@ import pytest
 from tests.faults.networks import Net, network
 from tests.faults.shapes import SHAPES, Shape
 from tests.faults.stage import play
-from tests.faults.trio import MEMBERS, Trio
+from tests.faults.trio import MEMBERS, running
 
 DIVIDED_S = 3.0  # several election timeouts
 FLAP_S, FLAPS = 0.1, 25
+READS = 5
+FOLLOWER_STOPPED_S = 5.5
 STOPPED_S = (1.0, 4.0)  # shorter and longer than it takes to elect another
 PAIRS = list(itertools.permutations(range(MEMBERS), 2))
 
 
 @pytest.fixture
 def net() -> Iterator[Net]:
-    with network(MEMBERS) as made:
+    with network(MEMBERS, Net) as made:
         yield made
-
-
-@contextlib.asynccontextmanager
-async def running(net: Net, directory: Path) -> AsyncIterator[Trio]:
-    """Run three members until all they acknowledged is held by all."""
-    trio = Trio(net, directory)
-    try:
-        for place in range(MEMBERS):
-            await trio.start(place)
-        await trio.until_acknowledged()
-        yield trio
-        net.heal()
-        await trio.until_acknowledged()
-        await trio.check()
-    finally:
-        await trio.close()
 
 
 def test_leader_that_is_cut_off_silently_stops_leading(net: Net, tmp_path: Path) -> None:
@@ -107,6 +92,45 @@ def test_stopped_leader_acknowledges_nothing_of_its_own(net: Net, tmp_path: Path
                 finally:
                     os.kill(pid, signal.SIGCONT)
                 print(f"stopped {stopped_s} s: {await trio.until_acknowledged():.2f} s more")
+
+    play(scene())
+
+
+def test_woken_leader_reads_nothing_of_the_past(net: Net, tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(net, tmp_path) as trio:
+            await trio.until(lambda: True in trio.leads, "one leads")
+            old = trio.leader()
+            os.kill(trio.pid(old), signal.SIGSTOP)
+            try:
+                await trio.until(lambda: trio.leads.count(True) == 2, "another leads")
+                await trio.until_acknowledged()
+                needed = set(trio.acknowledged)
+                for _ in range(READS):
+                    trio.tell(old, "read")  # it waits there until the old leader wakes
+            finally:
+                os.kill(trio.pid(old), signal.SIGCONT)
+            await trio.until(lambda: len(trio.reads) == READS, "it answers")
+            assert all(read is None or read >= needed for read in trio.reads)
+            print(f"{trio.reads.count(None)} of {READS} reads refused")
+
+    play(scene())
+
+
+def test_stopped_follower_holds_nobody_up_and_catches_up(net: Net, tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(net, tmp_path) as trio:
+            await trio.until(lambda: True in trio.leads, "one leads")
+            terms, pid = trio.terms, trio.pid((trio.leader() + 1) % MEMBERS)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                before, until_s = len(trio.acknowledged), time.monotonic() + FOLLOWER_STOPPED_S
+                while time.monotonic() < until_s:
+                    await trio.until_acknowledged()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            done = len(trio.acknowledged) - before
+            print(f"{done} acknowledged meanwhile, {trio.terms - terms} changes of leader")
 
     play(scene())
 

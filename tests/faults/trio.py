@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.faults.networks import Net
@@ -18,8 +18,12 @@ PORT = 5050
 class Trio:
     """Three processes, and all that they said."""
 
-    def __init__(self, net: Net, directory: Path) -> None:
+    def __init__(self, net: Net, directory: Path, ballast: int = 0) -> None:
         self.net = net
+        self.reads: list[set[int] | None] = []  # what was read; None: that was refused
+        self.installed: list[int] = []  # places that took a leader's snapshot
+        self.taken_s = [0.0] * MEMBERS  # when each took one of its own last
+        self._ballast = str(ballast)
         self.acknowledged: set[int] = set()
         self.acknowledged_s = 0.0  # when last
         self.leads: list[bool] = [False] * MEMBERS
@@ -34,7 +38,7 @@ class Trio:
         names = [f"{address}:{PORT}" for address in self.net.addresses]
         where = str(self._directory / f"member-{place}")
         module = [sys.executable, "-m", "tests.faults.log_member"]
-        words = [*self.net.command(place), *module, str(place), where, *names]
+        words = [*self.net.command(place), *module, str(place), where, self._ballast, *names]
         process = await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
@@ -50,6 +54,12 @@ class Trio:
                 self.acknowledged_s = time.monotonic()
             elif word == "HELD":
                 self._held[place] = words
+            elif word in ("READ", "REFUSED"):
+                self.reads.append(set(_numbers(words)) if word == "READ" else None)
+            elif word == "TAKEN":
+                self.taken_s[place] = time.monotonic()
+            elif word == "INSTALLED":
+                self.installed.append(place)
             else:
                 self.leads[place] = word == "LEADS"
                 self.terms += word == "LEADS"
@@ -79,6 +89,12 @@ class Trio:
     def pid(self, place: int) -> int:
         return self._processes[place].pid
 
+    def tell(self, place: int, word: str) -> None:
+        """Say a word to a member, which may read it later."""
+        stdin = self._processes[place].stdin
+        assert stdin is not None
+        stdin.write(f"{word}\n".encode())
+
     async def kill(self, place: int) -> None:
         process = self._processes.pop(place)
         process.kill()
@@ -90,9 +106,8 @@ class Trio:
         acknowledged = set(self.acknowledged)
         while True:
             self._held = {}
-            for process in self._processes.values():
-                assert process.stdin is not None
-                process.stdin.write(b"hold\n")
+            for place in self._processes:
+                self.tell(place, "hold")
             await self.until(lambda: len(self._held) == MEMBERS, "all say what they hold")
             lists = [list(_numbers(words)) for words in self._held.values()]
             assert all(a < b for numbers in lists for a, b in itertools.pairwise(numbers))
@@ -109,6 +124,22 @@ class Trio:
         await asyncio.gather(*self._readers)
         for process in self._processes.values():
             await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(net: Net, directory: Path, ballast: int = 0) -> AsyncIterator[Trio]:
+    """Run three members until all they acknowledged is held by all."""
+    trio = Trio(net, directory, ballast)
+    try:
+        for place in range(MEMBERS):
+            await trio.start(place)
+        await trio.until_acknowledged()
+        yield trio
+        net.heal()
+        await trio.until_acknowledged()
+        await trio.check()
+    finally:
+        await trio.close()
 
 
 def _numbers(words: Sequence[str]) -> Iterator[int]:
