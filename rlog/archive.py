@@ -11,8 +11,8 @@ from protocol.errors import CorruptLog, DamagedLog
 from rlog.log import Committed
 from rlog.membership import CONFIGURATION, PAYLOAD, is_known, kind_of, members_of
 from rlog.messages import Entry
-from rlog.rows import INDEX, Position, Snapshot, Standing, check_content, unpack_entry
-from rlog.store import Identity, Tables, look_into
+from rlog.rows import INDEX, Identity, Position, Snapshot, Standing, check_content, unpack_entry
+from rlog.store import Tables, look_into
 
 FINDINGS_MAX = 100  # of one archive; who has more needs no longer list
 

@@ -8,7 +8,7 @@ import shutil
 
 from protocol.errors import Broken
 from rlog.archive import Outline
-from rlog.directory import DATA, LogDirectory
+from rlog.directory import LogDirectory
 from rlog.dump import WholeDump
 from rlog.examine import examine
 from rlog.recovery import membership_of
@@ -68,13 +68,17 @@ def rewrite(directory: str) -> None:
     shutil.rmtree(small, ignore_errors=True)
     try:
         os.mkdir(small, mode=0o700)
-        with look_into(directory) as (tables, _):
+        with look_into(directory) as (tables, txn):
             tables.copy_to(small)
-        handle = os.open(os.path.join(small, DATA), os.O_RDONLY)
+            owner = tables.identity(txn)
+        assert owner is not None
+        store = Store(small, owner.name, owner.cluster)
         try:
-            os.fsync(handle)
+            # LMDB numbers the transactions of a copy anew, and each header tells of one.
+            for _ in range(2):
+                store.prove_room()
         finally:
-            os.close(handle)
+            store.close()
         examine(small)
         guard.take_over(small)
     finally:

@@ -7,18 +7,16 @@ a child's end, and a line for the operator.
 import faulthandler
 import os
 import signal
-import struct
 from collections.abc import Callable
 from typing import NoReturn
 
 from protocol.errors import Broken, CorruptLog, DamagedLog
 from rlog.archive import Finding, open_archive
+from rlog.headers import check_headers
 
 EXAMINE_S_MAX = 300  # damaged pages may lead in a circle; reading takes about a second per GiB
 TEXT_BYTES_MAX = 2000
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)  # of who reads damaged pages
-_META = struct.Struct("<16x I 116x Q Q")  # of a header page: its magic, last page, transaction
-_MAGIC = 0xBEEFC0DE
 
 Say = Callable[[str], None]
 
@@ -75,7 +73,7 @@ def _write(pipe: int, line: str) -> None:
 def _find(directory: str, say: Say) -> None:
     """Say the first thing that is wrong, if any is; behind a mark when it is damage for sure."""
     try:
-        if (found := _check_headers(os.path.join(directory, "data.mdb"))) != "":
+        if (found := check_headers(os.path.join(directory, "data.mdb"))) != "":
             say(f"!{found}")
             return
         with open_archive(directory) as archive:
@@ -87,27 +85,3 @@ def _find(directory: str, say: Say) -> None:
         say(str(error).removeprefix(f"{directory}: "))
     except Exception as error:
         say(f"it cannot be read: {error!r}")
-
-
-def _check_headers(path: str) -> str:
-    """See that the two headers are of the newest two transactions.
-
-    They carry no checksum. One that was damaged would make LMDB go back to the other, and so
-    forget silently what was promised last.
-    """
-    page_bytes = os.sysconf("SC_PAGE_SIZE")
-    with open(path, "rb") as file:
-        content = file.read(2 * page_bytes)
-    if len(content) < 2 * page_bytes:
-        return "it is cut short within its headers"
-    transactions = []
-    for number in (0, 1):
-        magic, _, transaction = _META.unpack_from(content, number * page_bytes)
-        if magic != _MAGIC:
-            return f"its header {number} is damaged"
-        if transaction and transaction % 2 != number:
-            return f"its header {number} is damaged"
-        transactions.append(transaction)
-    if abs(transactions[0] - transactions[1]) > 1:
-        return "its headers are not of one transaction after the other"
-    return ""

@@ -11,8 +11,8 @@ from protocol.errors import CorruptLog, DamagedLog, Fault
 from rlog.directory import DATA, LogDirectory, how_to_repair
 from rlog.examine import Say, ask_child, examine
 from rlog.membership import CONFIGURATION, Configuration, kind_of, members_of
-from rlog.rows import INDEX, Standing, unpack_entry
-from rlog.store import SCHEMA, Store, look_into
+from rlog.rows import INDEX, SCHEMA, Standing, unpack_entry
+from rlog.store import Store, look_into
 
 KEPT_MAX = 3  # damaged files; a disk that makes more of them is to be replaced
 KEPT = f"{DATA}.damaged-"

@@ -15,8 +15,31 @@ _POSITION = struct.Struct("<QQQQ")  # term, committed, base index, base term; th
 _CHUNK = struct.Struct(">QI")  # snapshot index, chunk number
 _HEADER = struct.Struct("<QQQQI")  # index, term, configuration index, size, checksum of the content
 _STANDING = struct.Struct("<QQ")  # term and index of the amnesia; the cluster's id follows
+_WRITTEN = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 CHUNK_BYTES = 256 << 10
+SCHEMA = "3"
+SCHEMA_UNSEALED = "1"  # without checksums of the owner and the founders
+SCHEMAS_OLDER = (SCHEMA_UNSEALED, "2")  # read, and brought up to date when opened to be written
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose directory it is."""
+
+    schema: str
+    name: str
+    cluster: str
+
+    @property
+    def is_older(self) -> bool:
+        """Whether an earlier version wrote it, and this one knows how."""
+        return self.schema.removeprefix("schema ") in SCHEMAS_OLDER
+
+    @property
+    def is_unsealed(self) -> bool:
+        """Whether its row, and that of the founders, has no checksum yet."""
+        return self.schema == f"schema {SCHEMA_UNSEALED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +114,17 @@ def unpack_position(row: bytes) -> Position:
     content = _unseal(row, "term and vote")
     term, committed, base_index, base_term = _POSITION.unpack_from(content)
     return Position(term, content[_POSITION.size :].decode(), committed, base_index, base_term)
+
+
+def pack_written(transaction: int) -> bytes:
+    """Return the row that says which transaction is the newest."""
+    return _seal(_WRITTEN.pack(transaction))
+
+
+def unpack_written(row: bytes) -> int:
+    """Return the number of the newest transaction. Raises: DamagedLog."""
+    number: int = _WRITTEN.unpack(_unseal(row, "the number of the newest transaction"))[0]
+    return number
 
 
 def pack_words(words: Iterable[str]) -> bytes:

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import lmdb
@@ -15,6 +14,9 @@ from rlog.journal import TAIL_MAX, Job, Journal, size_of
 from rlog.messages import Entry
 from rlog.rows import (
     INDEX,
+    SCHEMA,
+    SCHEMA_UNSEALED,
+    Identity,
     Position,
     Snapshot,
     Standing,
@@ -27,6 +29,7 @@ from rlog.rows import (
     pack_snapshot,
     pack_standing,
     pack_words,
+    pack_written,
     unpack_checksums,
     unpack_entry,
     unpack_position,
@@ -36,29 +39,13 @@ from rlog.rows import (
 )
 
 # Of the rows beside entries.
-KEYS = frozenset((b"identity", b"voters", b"position", b"snapshot", b"standing", b"checksums"))
-SCHEMA = "2"
-SCHEMA_UNSEALED = "1"  # read, and sealed when it is opened to be written
+KEYS = {b"identity", b"voters", b"position", b"snapshot", b"standing", b"checksums", b"written"}
 MAP_BYTES = 64 << 20  # at first; grows by itself; small, because each simulated member maps one
 MAP_SPARE_BYTES = 4 << 20
 SWEEP_MAX = 64  # chunks of former snapshots deleted per job, so that no fsync waits long for it
 # What LMDB finds wrong with a file; with its other errors the file may be whole.
 DAMAGES = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
 READERS_MAX = 8  # of the environment, in all processes that look at it
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose directory it is."""
-
-    schema: str
-    name: str
-    cluster: str
-
-    @property
-    def is_unsealed(self) -> bool:
-        """Whether its row, and that of the founders, has no checksum yet."""
-        return self.schema == f"schema {SCHEMA_UNSEALED}"
 
 
 class Tables:
@@ -234,6 +221,7 @@ class Store(Journal):
             return said
         with self._env.begin(write=True, db=self._tables.meta) as txn:
             txn.put(b"voters", pack_words(voters))
+            txn.put(b"written", pack_written(txn.id()))
         return voters
 
     def write(self, job: Job) -> None:
@@ -248,6 +236,7 @@ class Store(Journal):
                     txn.put(b"snapshot", pack_snapshot(job.snapshot), db=self._tables.meta)
                 self._sweep(txn, job.live)
                 txn.put(b"position", pack_position(job.position), db=self._tables.meta)
+                txn.put(b"written", pack_written(txn.id()), db=self._tables.meta)
                 if job.standing != self._written_standing:
                     txn.put(b"standing", pack_standing(job.standing), db=self._tables.meta)
             self._written_standing = job.standing
@@ -300,7 +289,7 @@ class Store(Journal):
         if found is None:
             self._put_identity(identity, ())
             self._directory.make_names_durable()
-        elif found.is_unsealed and (found.name, found.cluster) == (name, cluster):
+        elif found.is_older and (found.name, found.cluster) == (name, cluster):
             self._put_identity(identity, voters)
         elif found.schema != identity.schema:
             raise Broken(
@@ -318,6 +307,7 @@ class Store(Journal):
             txn.put(b"identity", pack_words((identity.schema, identity.name, identity.cluster)))
             if voters:
                 txn.put(b"voters", pack_words(voters))
+            txn.put(b"written", pack_written(txn.id()))
 
     def _load(self) -> tuple[Position, Snapshot, int]:
         with self._env.begin() as txn:

@@ -14,6 +14,8 @@ from master.ctl.replay import Replay, open_masters_log
 from master.ctl.target import CommandError
 from protocol.errors import Fault
 from rlog.archive import FINDINGS_MAX, Archive, Outline, open_archive
+from rlog.directory import DATA
+from rlog.headers import check_headers
 from rlog.membership import CONFIGURATION, FOUNDING, NOOP, kind_of, members_of
 from rlog.messages import Entry
 from rlog.store import require_log
@@ -56,6 +58,9 @@ def _verify_here(directory: str) -> int:
 
 def _count_findings(directory: str) -> int:
     findings = 0
+    if found := check_headers(os.path.join(directory, DATA)):
+        print(f"{directory}: {found}")  # noqa: T201 – the finding
+        return 1
     with open_archive(directory) as archive:
         outline = archive.outline
         with progress("entries", outline.first, outline.last) as advance:

@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import itertools
 import os
 import random
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.errors import Broken, CorruptLog
+from protocol.errors import Broken, CorruptLog, DamagedLog
 from rlog.dump import WholeDump
 from rlog.examine import examine
 from rlog.messages import Entry
@@ -104,6 +105,27 @@ def look_at_new(directory: Path) -> str:
     is_amnesiac = bool(store.standing.amnesia_until)
     store.close()
     return "repaired" if held == (0, 0, VOTERS, "red-1") and is_amnesiac else f"wrong: {held}"
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_flip_in_the_number_of_a_transaction_is_found(
+    original: bytes, tmp_path: Path, more: int
+) -> None:
+    """Also one that makes the newest look two older, or the older newer: LMDB would go back."""
+    put(original, tmp_path / "log")
+    store = Store(str(tmp_path / "log"), "a:1", "red", map_bytes=8 << 20)
+    for _ in range(more):
+        store.add(Entry(store.last + 1, 3, b"\0x"))
+        finish(store, lambda: None)
+    store.close()
+    content = (tmp_path / "log" / "data.mdb").read_bytes()
+    examine(str(tmp_path / "log"))
+    for header, bit in itertools.product((0, 4096), range(16)):
+        damaged = bytearray(content)
+        damaged[header + 144 + bit // 8] ^= 1 << bit % 8
+        put(damaged, tmp_path / "log")
+        with pytest.raises(DamagedLog, match="header"):
+            examine(str(tmp_path / "log"))
 
 
 @pytest.mark.parametrize("fault", ["cut", "torn"])

@@ -124,7 +124,7 @@ def test_file_that_the_others_cannot_replace_is_not_set_aside(
 
 def test_file_that_does_not_prove_its_owner_is_not_set_aside(tmp_path: Path) -> None:
     directory = write_log(tmp_path / "log", *TRIO)
-    damage(directory, b"schema 2\na\nred")
+    damage(directory, b"schema 3\na\nred")
     assert "does not tell any more whose it is" in refused(directory)
 
 

@@ -317,6 +317,6 @@ def test_directory_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path / "log"), max_dbs=3) as env:
         meta = env.open_db(b"meta")
         with env.begin(write=True, db=meta) as txn:
-            txn.put(b"identity", rows.pack_words(("schema 3", "a:1", "red")))
-    with pytest.raises(Broken, match="schema 3; this version writes schema 2"):
+            txn.put(b"identity", rows.pack_words(("schema 4", "a:1", "red")))
+    with pytest.raises(Broken, match="schema 4; this version writes schema 3"):
         open_store(tmp_path)
