@@ -178,15 +178,17 @@ class Appender(SilentLogProbe):
             if self._state:
                 self._state[entry.index * 7919 % len(self._state)].number = entry.index
         now_s = self.milestones.applied_s = time.perf_counter()
-        if self._load is None or not entries:
-            return
-        last = entries[-1].index
+        load, last = self._load, entries[-1].index if entries else 0
         while self._sent_s and self._sent_s[0][0] <= last:
             self._committed_s.append(now_s)
             self._latencies_s.append(now_s - self._sent_s.popleft()[1])
-            if now_s < self._until_s:
+        if load is None:
+            return
+        if now_s < self._until_s:
+            # The others may be ahead of our own disk; the log calls again when that has caught up.
+            for _ in range(min(load.outstanding - len(self._sent_s), self.log.window_free)):
                 self._append(now_s)
-        if not self._sent_s:
+        elif not self._sent_s:
             self._drained.set()
 
     def snapshot(self) -> Capture | None:
