@@ -23,7 +23,7 @@ class LogConfig:
     window_max: int = 64  # appends in flight: enough to hide a round trip and an fsync
     payload_bytes_max: int = 896 << 10  # with what surrounds it, one frame of at most 1 MiB
     batch_bytes: int = 256 << 10  # entries per message, beyond the first
-    snapshot_entries: int = 20_000  # entries applied before the next snapshot is taken
+    snapshot_entries: int = 20_000  # from a snapshot to the next; more of a big state: rlog.cadence
     snapshot_bytes: int = 64 << 20  # the same by size
     keep_entries: int = 5_000  # left in front of a snapshot, for followers a little behind
     join: tuple[str, ...] = ()  # with no voters: members by whom this one may be added
