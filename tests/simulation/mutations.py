@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from master.core import allocation, machine, updates
+from master.core import allocation, leadership, machine, updates
 from master.core.events import TaskUpdated
 from master.core.records import Agent
 from master.core.state import State
 from protocol.decision import Decision
 from protocol.resources import Resources
 from rlog.outbox import Answer, Outbox
+from rlog.spaces import changes, journals
+from rlog.spaces.commands import LeaseRuns
+from rlog.spaces.records import Spaces
 from tests.simulation.loop import VirtualLoop
 
 Patch = Callable[[], AbstractContextManager[object]]
@@ -75,10 +80,56 @@ def lend_twice() -> AbstractContextManager[object]:
     return mock.patch.object(allocation, "free_of", free_of)
 
 
-MUTATIONS: dict[str, Patch] = {
-    "acknowledge-before-written": acknowledge_before_written,
-    "release-before-commit": release_before_commit,
-    "acknowledge-unlogged": acknowledge_unlogged,
-    "fold-by-soft-state": fold_by_soft_state,
-    "lend-twice": lend_twice,
+def obey_old_leases() -> AbstractContextManager[object]:
+    """What is bound to a lease is done though the lease has ended."""
+    return mock.patch.object(changes, "check_fences", lambda space, fences: None)
+
+
+def append_under_old_epochs() -> AbstractContextManager[object]:
+    """Whoever once claimed a journal writes on."""
+
+    def find(space: Any, call: Any) -> Any:
+        return space.journals[call.name]
+
+    return mock.patch.object(journals, "_find_written", find)
+
+
+def forget_requests() -> AbstractContextManager[object]:
+    """A request that is repeated is done again."""
+    with contextlib.ExitStack() as stack:
+        for module in (changes, journals):
+            patch = mock.patch.object(module, "remember", lambda space, token, answer: None)
+            stack.enter_context(patch)
+        return stack.pop_all()
+
+
+def end_leases_at_takeover() -> AbstractContextManager[object]:
+    """A new leader lets all leases end though nobody could renew them before."""
+
+    def run(spaces: Spaces, now_ns: int) -> Iterator[LeaseRuns]:
+        for name, space in spaces.by_name.items():
+            for lease in space.leases:
+                yield LeaseRuns(name, lease, now_ns + 1)
+
+    return mock.patch.object(leadership, "run_leases", run)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A mistake, and in which world it is looked for."""
+
+    put_back: Patch
+    world: str = "cluster"
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "acknowledge-before-written": Mutation(acknowledge_before_written),
+    "release-before-commit": Mutation(release_before_commit),
+    "acknowledge-unlogged": Mutation(acknowledge_unlogged),
+    "fold-by-soft-state": Mutation(fold_by_soft_state),
+    "lend-twice": Mutation(lend_twice),
+    "obey-old-leases": Mutation(obey_old_leases, "keeping"),
+    "append-under-old-epochs": Mutation(append_under_old_epochs, "keeping"),
+    "forget-requests": Mutation(forget_requests, "keeping"),
+    "end-leases-at-takeover": Mutation(end_leases_at_takeover, "keeping"),
 }

@@ -11,11 +11,11 @@ import pytest
 from tests.simulation.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 60
+SEEDS = {"cluster": 60, "keeping": 12}
 HALVES = 2  # processes side by side
 MUTATION_SEEDS_MAX = 12
 FOUND = [
-    line.split(maxsplit=1)
+    line.split(maxsplit=2)
     for line in (Path(__file__).parent / "found.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
@@ -28,24 +28,26 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_cluster_keeps_its_promises_under_seeded_faults() -> None:
-    share = SEEDS // HALVES
-    running = [
-        start("--first", str(1 + half * share), "--seeds", str(share)) for half in range(HALVES)
-    ]
+@pytest.mark.parametrize("world", SEEDS)
+def test_world_keeps_its_promises_under_seeded_faults(world: str) -> None:
+    share = SEEDS[world] // HALVES
+    of_world = ("--world", world, "--seeds", str(share))
+    running = [start("--first", str(1 + half * share), *of_world) for half in range(HALVES)]
     told = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * HALVES, "\n".join(told)
 
 
-@pytest.mark.parametrize(("seed", "mistake"), FOUND)
-def test_what_a_seed_once_found_stays_mended(seed: str, mistake: str) -> None:
-    process = start("--seed", seed)
+@pytest.mark.parametrize(("world", "seed", "mistake"), FOUND)
+def test_what_a_seed_once_found_stays_mended(world: str, seed: str, mistake: str) -> None:
+    process = start("--world", world, "--seed", seed)
     told, _ = process.communicate()
     assert process.returncode == 0, f"{mistake}:\n{told}"
 
 
-def test_a_seed_replays_exactly() -> None:
-    first, second = (start("--seed", "7", "--fingerprint").communicate()[0] for _ in range(2))
+@pytest.mark.parametrize("world", SEEDS)
+def test_a_seed_replays_exactly(world: str) -> None:
+    replay = ("--world", world, "--seed", "7", "--fingerprint")
+    first, second = (start(*replay).communicate()[0] for _ in range(2))
     assert "fingerprint" in first
     assert first == second
 

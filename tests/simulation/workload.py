@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from protocol.states import is_ended
 from schedulers.driver import Driver
 from schedulers.framework import Framework, Scheduler
 from tests.simulation.checkers import Checkers
+from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster
-from tests.simulation.loop import Process
 
 DEMAND = parse_resources("cpus:0.5;mem:256MiB")
 FAILOVER_TIMEOUT_S = 120.0
@@ -105,34 +104,30 @@ class SeededScheduler(Scheduler):
         return task_key(self._framework, task)
 
 
-class SchedulerHost:
+class SchedulerHost(ClientHost):
     """The machine of one scheduler: its process dies and comes back with its plan."""
 
     def __init__(self, cluster: Cluster, checkers: Checkers, name: str, plan: Plan) -> None:
-        self.cluster, self.checkers, self.name, self.plan = cluster, checkers, name, plan
-        self.process: Process | None = None
+        super().__init__(cluster, name)
+        self.checkers, self.plan = checkers, plan
         self.driver: Driver | None = None
         self.scheduler: SeededScheduler | None = None
-        self.ended: list[str] = []
 
     @property
-    def is_certain(self) -> bool:
-        """Whether it is subscribed and no launch of its waits for an answer."""
+    def is_settled(self) -> bool:
+        """Whether it is subscribed, no launch of its waits for an answer, and all tasks ended."""
         driver, scheduler = self.driver, self.scheduler
-        return bool(driver and driver.is_subscribed and scheduler and not scheduler.calls)
+        is_certain = bool(driver and driver.is_subscribed and scheduler and not scheduler.calls)
+        return is_certain and not self.plan.tasks_left and not self.plan.open_tasks
 
     @property
-    def is_up(self) -> bool:
-        return self.process is not None and not self.process.is_dead
+    def left(self) -> object:
+        return self.plan.tasks_left, list(self.plan.open_tasks)
 
-    def start(self) -> None:
-        if self.is_up:
-            return
-        self.process = Process(self.name)
-        running = self.cluster.loop.spawn(self.process, self._run())
-        running.add_done_callback(self._note_end)
+    def go_on(self) -> None:
+        self.plan.tasks_left += 1
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
         framework = Framework(
             name=self.plan.name,
             masters=",".join(self.cluster.addresses),
@@ -143,11 +138,3 @@ class SchedulerHost:
         self.scheduler = SeededScheduler(self.plan, self.checkers, self.cluster.rng)
         self.driver = Driver(framework, self.scheduler, rng=self.cluster.rng)
         await self.driver.run()
-
-    def _note_end(self, done: asyncio.Task[object]) -> None:
-        if not done.cancelled() and self.is_up:
-            self.ended.append(repr(done.exception()))
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.cluster.loop.kill(self.process)

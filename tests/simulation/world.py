@@ -7,12 +7,13 @@ import collections
 import random
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.simulation.checkers import BrokenPromiseError, Checkers
+from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster, Host
 from tests.simulation.workload import Plan, SchedulerHost
 
@@ -41,9 +42,7 @@ class Outcome:
 
     seed: int
     broken: str = ""
-    faults: collections.Counter[str] = field(default_factory=collections.Counter)
-    tasks: int = 0
-    comparisons: int = 0
+    seen: collections.Counter[str] = field(default_factory=collections.Counter)
     messages: int = 0
     virtual_s: float = 0.0
     story: list[str] = field(default_factory=list)
@@ -57,7 +56,13 @@ class World:
         self.cluster = Cluster(seed, directory, shape.masters, shape.agents)
         self.rng = random.Random(seed ^ 0x5EED)
         self.checkers = Checkers(self.cluster)
-        self.schedulers = [
+        self.clients = self.make_clients(shape)
+        self._names = [host.name for host in self.cluster.hosts()]
+        self._names += [host.name for host in self.clients]
+
+    def make_clients(self, shape: Shape) -> Sequence[ClientHost]:
+        """Return those who use the cluster, not started."""
+        return [
             SchedulerHost(
                 self.cluster,
                 self.checkers,
@@ -66,8 +71,11 @@ class World:
             )
             for n in range(shape.schedulers)
         ]
-        self._names = [host.name for host in self.cluster.hosts()]
-        self._names += [host.name for host in self.schedulers]
+
+    @property
+    def faults(self) -> Faults:
+        """What may go wrong, and how often."""
+        return FAULTS
 
     # -- the run
     def run(self) -> Outcome:
@@ -81,43 +89,55 @@ class World:
             self.outcome.broken = f"the simulation failed: {error!r}"
         finally:
             self.outcome.virtual_s = loop.time() - started_s
-            self.outcome.tasks = len(self.checkers.histories)
-            self.outcome.comparisons = self.checkers.comparisons
+            self.outcome.seen["tasks"] += len(self.checkers.histories)
+            self.outcome.seen["states compared"] += self.checkers.comparisons
             self.outcome.messages = loop.network.delivered
-            for scheduler in self.schedulers:
-                scheduler.kill()
+            for client in self.clients:
+                client.kill()
             self.cluster.close()
         return self.outcome
 
     async def _live(self) -> None:
         for host in self.cluster.hosts():
             self.cluster.start(host)
-        for scheduler in self.schedulers:
-            scheduler.start()
-        await self._watch(3.0)
+        for client in self.clients:
+            client.start()
+        await self.watch(3.0)
         await self._storm()
         self._heal()
         await self._calm()
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Check what must be true in the end."""
         self.checkers.finish()
 
-    async def _watch(self, for_s: float) -> None:
+    async def watch(self, for_s: float) -> None:
         """Let time pass, and look."""
         loop = self.cluster.loop
         until_s = loop.time() + for_s
         while loop.time() < until_s:
             await sleep(self.cluster, min(STEP_S, until_s - loop.time()))
             self.checkers.step()
-            for scheduler in self.schedulers:
-                if scheduler.ended:
-                    raise BrokenPromiseError(f"{scheduler.name} ended: {scheduler.ended[0]}")
+            for client in self.clients:
+                if client.ended:
+                    raise BrokenPromiseError(f"{client.name} ended: {client.ended[0]}")
+
+    async def watch_until(self, is_done: Callable[[], bool], most_s: float) -> None:
+        """Look until something is true. Raises: BrokenPromiseError when it is not in time."""
+        until_s = self.cluster.loop.time() + most_s
+        while not is_done():
+            if self.cluster.loop.time() > until_s:
+                raise BrokenPromiseError(f"no answer within {most_s} s of calm")
+            await self.watch(STEP_S)
 
     async def _storm(self) -> None:
         loop = self.cluster.loop
         until_s = loop.time() + STORM_S
         while loop.time() < until_s:
-            await self._watch(self.rng.expovariate(1 / FAULT_MEAN_S))
-            fault = self.rng.choices(list(FAULTS), list(FAULTS.values()))[0]
-            self.outcome.faults[fault.__name__] += 1
+            await self.watch(self.rng.expovariate(1 / FAULT_MEAN_S))
+            fault = self.rng.choices(list(self.faults), list(self.faults.values()))[0]
+            self.outcome.seen[fault.__name__.replace("_", " ")] += 1
             told = fault(self)
             self.outcome.story.append(f"{loop.time() - 1000:7.3f} s  {fault.__name__} {told}")
 
@@ -126,28 +146,26 @@ class World:
         self.cluster.loop.disk_mean_s.clear()
         for host in self.cluster.hosts():
             self.cluster.start(host)
-        for scheduler in self.schedulers:
-            scheduler.start()
-            scheduler.plan.tasks_left += 1  # life must go on: one more each, after the storm
+        for client in self.clients:
+            client.start()
+            client.go_on()
 
     async def _calm(self) -> None:
         """Everything ends: all tasks launched, ended and told."""
         loop = self.cluster.loop
         until_s = loop.time() + CALM_S_MAX
         while loop.time() < until_s:
-            await self._watch(1.0)
+            await self.watch(1.0)
             if self._is_settled():
-                await self._watch(3.0)
+                await self.watch(3.0)
                 return
-        left = {s.name: (s.plan.tasks_left, list(s.plan.open_tasks)) for s in self.schedulers}
+        left = {client.name: client.left for client in self.clients}
         raise BrokenPromiseError(f"not settled {CALM_S_MAX} s after healing: {left}")
 
     def _is_settled(self) -> bool:
-        if not all(s.is_certain for s in self.schedulers):
+        if not all(client.is_settled for client in self.clients):
             return False
         if any(host.is_stopped for host in self.cluster.hosts()):
-            return False
-        if any(s.plan.tasks_left or s.plan.open_tasks for s in self.schedulers):
             return False
         if any(host.machine and host.machine.running() for host in self.cluster.agents):
             return False
@@ -205,14 +223,14 @@ class World:
         self.kill_and_restart(host)
         return host.name
 
-    def kill_scheduler(self) -> str:
-        scheduler = self.rng.choice(self.schedulers)
-        scheduler.kill()
-        self.later(self.rng.choice((0.1, 2.0, 5.0)), scheduler.start)
-        return scheduler.name
+    def kill_client(self) -> str:
+        client = self.rng.choice(self.clients)
+        client.kill()
+        self.later(self.rng.choice((0.1, 2.0, 5.0)), client.start)
+        return client.name
 
     def pause_process(self) -> str:
-        hosts: list[Any] = [*self.cluster.hosts(), *self.schedulers]
+        hosts: list[Any] = [*self.cluster.hosts(), *self.clients]
         host = self.rng.choice(hosts)
         for_s = self.rng.choice((0.3, 2.0, 9.0))
         if host.is_up:
@@ -253,14 +271,16 @@ class World:
         return f"{host.name} {self.cluster.loop.disk_mean_s[host.name]} s"
 
 
-FAULTS: dict[Callable[[World], str], float] = {
+Faults: TypeAlias = dict[Callable[[Any], str], float]
+
+FAULTS: Faults = {
     World.kill_master: 3,
     World.kill_leader: 2,
     World.ambush_leader: 3,
     World.ambush_agent: 2,
     World.kill_all_masters: 1,
     World.kill_agent: 4,
-    World.kill_scheduler: 2,
+    World.kill_client: 2,
     World.pause_process: 3,
     World.partition: 3,
     World.isolate_leader: 3,
@@ -277,11 +297,12 @@ async def sleep(cluster: Cluster, for_s: float) -> None:
     await woken.wait()
 
 
-def run_seed(seed: int, shape: Shape | None = None) -> Outcome:
+def run_seed(seed: int, make: Callable[[int, Path], World] | None = None) -> Outcome:
     """Run one seed on a disk of its own, which is removed afterwards."""
     parent = "/dev/shm" if Path("/dev/shm").is_dir() else None
     directory = Path(tempfile.mkdtemp(prefix="quorate-simulation-", dir=parent))
+    make = make or (lambda seed, directory: World(seed, Shape(), directory))
     try:
-        return World(seed, shape or Shape(), directory).run()
+        return make(seed, directory).run()
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,22 +1,24 @@
-"""Run seeds from the command line: `python -m tests.simulation.raft FIRST COUNT [SECONDS]`."""
+"""Run seeds: `python -m tests.simulation.raft FIRST COUNT [SECONDS] [THEME]`."""
 
 import sys
 import time
 from collections import Counter
 
 from tests.simulation.raft.ledger import Violation
-from tests.simulation.raft.world import Plan, World
+from tests.simulation.raft.plan import LOAD_S, Plan, Theme
+from tests.simulation.raft.world import World
 
 
 def main() -> int:
     """Print each failing seed; return how many failed."""
     first, count = int(sys.argv[1]), int(sys.argv[2])
-    load_s = float(sys.argv[3]) if len(sys.argv) > 3 else 20.0
+    load_s = float(sys.argv[3]) if len(sys.argv) > 3 else LOAD_S
+    theme = Theme(sys.argv[4]) if len(sys.argv) > 4 else None
     seen: Counter[str] = Counter()
     failed = 0
     began_s = time.monotonic()
     for seed in range(first, first + count):
-        world = World(Plan.of(seed, load_s))
+        world = World(Plan.of(seed, load_s, theme))
         try:
             world.run()
         except (Violation, AssertionError) as violation:

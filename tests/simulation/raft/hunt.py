@@ -6,9 +6,8 @@
 import sys
 
 from tests.simulation.raft.mutants import Mutant, mutants
-from tests.simulation.raft.world import Plan, World
-
-LOAD_S = 20.0
+from tests.simulation.raft.plan import Plan
+from tests.simulation.raft.world import World
 
 
 def first_noticing(mutant: Mutant, seeds: range) -> tuple[int, str] | None:
@@ -20,7 +19,7 @@ def first_noticing(mutant: Mutant, seeds: range) -> tuple[int, str] | None:
     try:
         for seed in seeds:
             try:
-                World(Plan.of(seed, LOAD_S)).run()
+                World(Plan.of(seed, theme=mutant.theme)).run()
             except Exception as error:
                 return seed, repr(error)
     finally:
@@ -31,7 +30,7 @@ def first_noticing(mutant: Mutant, seeds: range) -> tuple[int, str] | None:
 
 def main() -> int:
     """Print what noticed each mutant; return how many went unnoticed."""
-    seeds = range(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    seeds = range(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
     word = sys.argv[2] if len(sys.argv) > 2 else ""
     missed = 0
     for mutant in mutants():
@@ -40,7 +39,7 @@ def main() -> int:
         found = first_noticing(mutant, seeds)
         missed += found is None
         outcome = "MISSED" if found is None else f"seed {found[0]}, {found[1]}"
-        print(f"{mutant.mistake}: {outcome}", flush=True)
+        print(f"{mutant.mistake} [{mutant.theme}]: {outcome}", flush=True)
     return missed
 
 

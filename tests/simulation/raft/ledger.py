@@ -1,10 +1,11 @@
 """What an outside observer of the log has seen, and the promises it is checked against."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 from rlog.log import Committed
-from rlog.membership import Configuration
+from rlog.membership import CONFIGURATION, Configuration, kind_of
 from rlog.raft import Raft
 from tests.simulation.linearity import Operation, find_disorder, is_linearizable, step_queue
 
@@ -30,6 +31,8 @@ class Ledger:
         self.configurations: dict[int, Configuration] = {}  # committed ones
         self.cluster_id = ""
         self.seen: Counter[str] = Counter()
+        self._counted: dict[tuple[str, str], int] = {}  # what a leader counts on, when last seen
+        self._led_from: dict[tuple[str, int], int] = {}  # what was committed when one began to lead
         self._moment = 0  # of calls and answers, in their order
         self._called: dict[tuple[int, int], int] = {}
         self._registers: list[Operation] = []
@@ -59,6 +62,43 @@ class Ledger:
             is_committed = known.index <= raft.committed and known.voters
             if is_committed and self.configurations.setdefault(known.index, known) != known:
                 raise Violation(f"{raft.name} knows other members at entry {known.index}")
+        newest = max((index for index in self.configurations if index <= raft.committed), default=0)
+        if raft.configuration.index < newest:
+            raise Violation(f"{raft.name} has forgotten the members of entry {newest}")
+
+    def count(self, raft: Raft, others: Sequence[Raft]) -> None:
+        """Check what a leader commits by, and that what it counts is there."""
+        committed, journal = raft.committed, raft.journal
+        first = self._led_from.setdefault((raft.name, raft.term), committed)
+        if committed > first and journal.term_at(committed) != raft.term:
+            raise Violation(f"{raft.name} commits entry {committed} of an older term")
+        changes = [c for c in raft._membership._history if c.index > committed]
+        if len(changes) > 1:
+            raise Violation(f"{raft.name} has {len(changes)} changes of the members under way")
+        for other in others:
+            known = raft._progress.get(other.name)
+            match = 0 if known is None else known.trusted.match
+            pair = (raft.name, other.name)
+            if match != self._counted.get(pair) and other.term <= raft.term:
+                self._counted[pair] = match
+                self._check_held(raft, other, match)
+
+    def _check_held(self, raft: Raft, other: Raft, match: int) -> None:
+        ours, theirs = raft.journal, other.journal
+        if match <= max(ours.base_index, theirs.base_index):
+            return
+        held = theirs.term_at(match) if match <= theirs.durable else None
+        if held is None or held != ours.term_at(match):
+            raise Violation(f"{raft.name} counts on {other.name} for entry {match}")
+
+    def believe(self, raft: Raft) -> None:
+        """Check that the members in force are those that an entry names."""
+        index, journal = raft.configuration.index, raft.journal
+        is_named = index <= journal.last and (
+            index < journal.first or kind_of(journal.entry(index).command) == CONFIGURATION
+        )
+        if not is_named:
+            raise Violation(f"{raft.name} knows members of entry {index}, which names none")
 
     def identify(self, raft: Raft) -> None:
         """Check that there is one cluster."""

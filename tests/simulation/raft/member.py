@@ -1,173 +1,28 @@
-"""One simulated member: the real Raft and the real store, a disk that is slow, fails or forgets."""
+"""One simulated member: the real Raft and the real store, and a disk that nobody can rely on."""
 
 import random
 import shutil
-import struct
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import msgspec
-
-from protocol.errors import Broken
+from protocol.errors import CorruptLog
 from rlog.config import LogConfig
-from rlog.dump import Dumping, Outline, WholeDump
+from rlog.examine import examine
 from rlog.journal import Job
-from rlog.log import Capture, Committed
 from rlog.membership import Configuration
+from rlog.messages import RaftMessage
 from rlog.raft import Raft
 from rlog.raft_member import Network, Role
+from rlog.room import LOOK_S
 from rlog.store import Store
 from rlog.taking import SnapshotTaking
 from tests.simulation.raft.agenda import Agenda
-from tests.simulation.raft.ledger import Item, Ledger, is_taking
+from tests.simulation.raft.clock import Clock
+from tests.simulation.raft.damage import flip_in_file, flip_in_row
+from tests.simulation.raft.dumps import SlowDumper
+from tests.simulation.raft.ledger import Ledger
+from tests.simulation.raft.reader import Reader
 
-OPERATION = struct.Struct("<QQ")
-Settle = Callable[[bool], None]
-
-
-class Written(msgspec.Struct, frozen=True):
-    """A snapshot of a reader."""
-
-    sessions: dict[int, int]
-    latest: Item | None
-    queue: list[Item]
-    taken: dict[int, Item | None]
-    digest: int
-    index: int
-
-
-class Reader:
-    """Folds operations into one number per client; each operation counts once."""
-
-    def __init__(self, member: "Member") -> None:
-        self._member = member
-        self.sessions: dict[int, int] = {}
-        self.latest: Item | None = None  # the newest operation that counted
-        self.queue: list[Item] = []
-        self.taken: dict[int, Item | None] = {}  # by each client, the last time
-        self.digest = 0
-        self.index = 0
-        self.waiting: dict[int, tuple[bytes, Settle]] = {}
-
-    def restore(self, snapshot: bytes | None, index: int) -> None:
-        assert not self.waiting
-        self.sessions, self.latest, self.digest, self.index = {}, None, 0, index
-        self.queue, self.taken = [], {}
-        if snapshot is not None:
-            self._member.ledger.seen["restored"] += 1
-            written = msgspec.msgpack.decode(snapshot, type=Written)
-            assert written.index <= index
-            self.sessions, self.digest = written.sessions, written.digest
-            self.latest, self.queue, self.taken = written.latest, written.queue, written.taken
-
-    def committed(self, entries: Sequence[Committed]) -> None:
-        for entry in entries:
-            assert entry.index > self.index
-            self._member.ledger.apply(self._member.config.name, entry)
-            self.index = entry.index
-            self._fold(entry.payload)
-            payload, settle = self.waiting.pop(entry.index, (entry.payload, None))
-            assert payload == entry.payload
-            if settle is not None:
-                settle(True)
-
-    def snapshot(self) -> Capture | None:
-        if self._member.rng.random() < 0.3:
-            return None
-        self._member.ledger.seen["snapshots"] += 1
-        ahead = Reader(self._member)  # a leader's state is ahead of what is committed
-        ahead.sessions, ahead.latest = dict(self.sessions), self.latest
-        ahead.queue, ahead.taken = list(self.queue), dict(self.taken)
-        ahead.digest, ahead.index = self.digest, self.index
-        for index in sorted(self.waiting):
-            ahead._fold(self.waiting[index][0])
-            ahead.index = index
-        written = Written(
-            ahead.sessions, ahead.latest, ahead.queue, ahead.taken, ahead.digest, ahead.index
-        )
-        return Capture(ahead.index, lambda: msgspec.msgpack.encode(written))
-
-    def _fold(self, payload: bytes) -> None:
-        client, operation = OPERATION.unpack_from(payload)
-        if operation > self.sessions.get(client, 0):
-            self._operate(client, operation)
-        self.digest = zlib.crc32(payload, self.digest)
-
-    def _operate(self, client: int, operation: int) -> None:
-        self.sessions[client] = operation
-        self.latest = client, operation
-        if is_taking(operation):
-            self.taken[client] = self.queue.pop(0) if self.queue else None
-        else:
-            self.queue.append((client, operation))
-
-    def lead(self, term: int) -> None:
-        assert term == self._member.raft.term
-
-    def broken(self, error: Broken) -> None:
-        raise error
-
-    def follow(self, leader: str) -> None:
-        waiting, self.waiting = self.waiting, {}
-        for _, settle in waiting.values():
-            settle(False)
-
-
-class SlowDump:
-    """What another process writes down: known after a while, or never, and lost with that."""
-
-    def __init__(self, content: bytes) -> None:
-        self._whole = WholeDump(content)
-        self._is_arriving = False
-        self.outline: Outline | None = None
-        self.failure = ""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether any of it has arrived."""
-        return self._is_arriving and self._whole.is_ready
-
-    def take(self, most: int) -> list[bytes]:
-        """Return what has arrived."""
-        return self._whole.take(most) if self._is_arriving else []
-
-    def close(self) -> None:
-        """Forget it."""
-        self._whole.close()
-
-    def tell(self) -> None:
-        """Say what it measures."""
-        self.outline = self._whole.outline
-
-    def arrive(self) -> None:
-        """Let it be taken."""
-        self._is_arriving = not self.failure
-
-    def fail(self) -> None:
-        """Be killed."""
-        self.failure = "killed"
-
-
-class SlowDumper:
-    """The twin of a dumper that forks: the state is that of the moment, all else comes later."""
-
-    def __init__(self, member: "Member") -> None:
-        self._member = member
-
-    def begin(
-        self, dump: Callable[[], bytes], expected_bytes: int, wake: Callable[[], None]
-    ) -> Dumping:
-        dumping, member = SlowDump(dump()), self._member
-        steps = [dumping.tell, dumping.arrive]
-        if member.rng.random() < 0.05:
-            steps.insert(member.rng.randrange(2), dumping.fail)
-            member.ledger.seen["failed dumps"] += 1
-        delay_s = 0.0
-        for step in steps:
-            delay_s += member.rng.random() * 0.3
-            member.agenda.after(delay_s, step)
-            member.agenda.after(delay_s, wake)
-        return dumping
+WRITE_S = 0.004  # mean time of a write
 
 
 class Member:
@@ -177,17 +32,23 @@ class Member:
         self, config: LogConfig, agenda: Agenda, rng: random.Random, ledger: Ledger
     ) -> None:
         self.config, self.agenda, self.rng, self.ledger = config, agenda, rng, ledger
+        self.clock = Clock(agenda)
         self.network: Network
         self.raft: Raft
         self.reader: Reader
-        self.incarnation = 0
-        self.is_up = False
+        self.incarnation = 0  # of the process, or of its part in the log
+        self.is_up = False  # the process runs
+        self.is_open = False  # and its log is open: it has room
         self.is_lost = False  # its disk, and it has not been filled since
+        self.is_damaged = False  # its disk, and nobody has looked through it since
         self.is_disk_failing = False
-        self.write_s = 0.004
-        self.pace = 1.0  # of its clock
+        self.full_until_s = 0.0
+        self.write_s = WRITE_S
         self.paused_until_s = 0.0
         self.on_crash: Callable[[Member], None] = lambda member: None
+        self.list_remembering: Callable[[], list[Raft]] = list  # whose disks are all right
+        self.on_refusal: Callable[[Member], None] = lambda member: None
+        self.on_room: Callable[[Member], None] = lambda member: None
         self._job: Job | None = None
         self._is_turn_due = False
         self._led_term = 0
@@ -196,32 +57,47 @@ class Member:
     @property
     def is_running(self) -> bool:
         """Whether it does anything now."""
-        return self.is_up and self.paused_until_s <= self.agenda.now_s
+        return self.is_open and self.paused_until_s <= self.agenda.now_s
+
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether what it promised may be gone, so that the others must remember for it."""
+        return self.is_lost or self.is_damaged
 
     def start(self) -> None:
-        """Begin with what is on disk."""
-        self.incarnation += 1
+        """Begin with what is on disk, or refuse to when that is damaged."""
+        if self.is_damaged:
+            try:
+                examine(self.config.directory)
+            except CorruptLog:
+                self.ledger.seen["damage refused at start"] += 1
+                self.on_refusal(self)
+                return
+            self.is_damaged = False  # what flipped is nowhere where anything is kept
         self.is_up, self.is_disk_failing, self.paused_until_s = True, False, 0.0
-        self._job, self._is_turn_due = None, False
-        self._store = Store(
-            self.config.directory,
-            self.config.name,
-            map_bytes=1 << 20,
-            tail_max=self.rng.choice((4, 16, 64)),
-        )
+        self.reader = Reader(self)
+        self._take_part(self._open())
+
+    def _open(self) -> Store:
+        tail_max = self.rng.choice((4, 16, 64))
+        path, name = self.config.directory, self.config.name
+        return Store(path, name, map_bytes=1 << 20, tail_max=tail_max)
+
+    def _take_part(self, store: Store) -> None:
+        self.incarnation += 1
+        self._job, self._is_turn_due, self._store = None, False, store
         self.raft = Raft(
             self.config,
-            self._store,
-            self._store.found(self.config.voters),
+            store,
+            store.found(self.config.voters),
             self.network,
-            clock_s=lambda: self.agenda.now_s * self.pace,
+            clock_s=self.clock.read,
             rng=self.rng,
         )
-        self.raft.reader = self.reader = Reader(self)
-        self.raft.taking = SnapshotTaking(
-            self._store, SlowDumper(self), self.kick, lambda: self.agenda.now_s
-        )
-        self.reader.restore(self._store.load_snapshot(), self._store.snapshot.index)
+        self.raft.reader = self.reader
+        self.raft.taking = SnapshotTaking(store, SlowDumper(self), self.kick, self.clock.read)
+        self.reader.restore(store.load_snapshot(), store.snapshot.index)
+        self.is_open = True
         self.agenda.after(self.rng.random() * 0.02, self._tick, self.incarnation)
 
     def crash(self) -> None:
@@ -229,20 +105,73 @@ class Member:
         if not self.is_up:
             return
         self.ledger.seen["crashes"] += 1
-        if self._job is not None and not self.is_disk_failing and self.rng.random() < 0.5:
+        is_writable = self.is_open and not self.is_disk_failing and not self._is_full
+        if self._job is not None and is_writable and self.rng.random() < 0.5:
             self._store.write(self._job)
+        self._close()
         self.is_up = False
-        self.incarnation += 1
-        self._store.close()
         self.on_crash(self)
+
+    def _close(self) -> None:
+        self.incarnation += 1
+        if self.is_open:
+            self.is_open, self._job = False, None
+            self._store.close()
+
+    # What happens to the disk
 
     def lose_disk(self) -> None:
         """Die, and find an empty disk at the next start."""
-        if self.is_up:
-            self.crash()
+        self.crash()
         self.ledger.seen["disks lost"] += 1
         shutil.rmtree(self.config.directory, ignore_errors=True)
-        self.is_lost = True
+        self.is_lost, self.is_damaged = True, False
+
+    def damage(self) -> None:
+        """Flip a bit: under the running process, or of a file at rest while it is down."""
+        if self.is_open and self.rng.random() < 0.5:
+            self.is_damaged = bool(flip_in_row(self._store, self.rng)) or self.is_damaged
+        else:
+            self.crash()
+            self.is_damaged = flip_in_file(self.config.directory, self.rng) or self.is_damaged
+        self.ledger.seen["bits flipped"] += self.is_damaged
+
+    @property
+    def _is_full(self) -> bool:
+        return self.agenda.now_s < self.full_until_s
+
+    def _suspend(self) -> None:
+        """Stand aside as `ReplicatedLog` does; the process and its links live on."""
+        self.ledger.seen["stood aside"] += 1
+        self.raft.step_down()
+        self._answer_reads()
+        self.reader.follow("")
+        self._close()
+        self.agenda.after(LOOK_S, self._look_for_room, self.incarnation)
+
+    def _look_for_room(self, incarnation: int) -> None:
+        if incarnation != self.incarnation:
+            return
+        if self._is_full or not self._is_awake():
+            self.agenda.after(LOOK_S, self._look_for_room, incarnation)
+            return
+        self._guard(self._come_back)
+
+    def _come_back(self) -> None:
+        store = self._open()
+        try:
+            store.prove_room()
+            self._take_part(store)
+        except CorruptLog:
+            store.close()
+            raise
+        self.ledger.seen["came back"] += 1
+        self.on_room(self)
+
+    def _is_awake(self) -> bool:
+        return self.paused_until_s <= self.agenda.now_s
+
+    # Turns
 
     def kick(self) -> None:
         """Take a turn soon."""
@@ -250,11 +179,27 @@ class Member:
             self._is_turn_due = True
             self.agenda.after(self.rng.random() * 0.002, self._turn, self.incarnation)
 
+    def receive(self, source: str, message: RaftMessage) -> None:
+        """Take a message, unless the log is closed."""
+        if self.is_open:
+            self._guard(lambda: self.raft.receive(source, message))
+            self.kick()
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Do something with the log; damage that it meets ends the process."""
+        try:
+            act()
+        except CorruptLog:
+            if not self.is_damaged:
+                raise
+            self.ledger.seen["damage found at work"] += 1
+            self.crash()
+
     def _tick(self, incarnation: int) -> None:
         if incarnation != self.incarnation:
             return
         if self.is_running:
-            self.raft.tick()
+            self._guard(self.raft.tick)
             self.kick()
         self.agenda.after(0.05, self._tick, incarnation)
 
@@ -262,22 +207,31 @@ class Member:
         if incarnation != self.incarnation:
             return
         self._is_turn_due = False
-        if not self.is_running:
-            return
+        if self.is_running:
+            self._guard(self._do_turn)
+
+    def _do_turn(self) -> None:
         if self.raft.role == Role.LEADER and self.raft.term != self._led_term:
             self._led_term = self.raft.term
             self.ledger.lead(self.raft)
         if self.raft.configuration is not self._known:
             self._known = self.raft.configuration
             self.ledger.belong(self.raft)
+        if self._known.index > self.raft.committed:
+            self.ledger.believe(self.raft)
         self.raft.turn()
+        if self.raft.role == Role.LEADER:
+            self.ledger.count(self.raft, self.list_remembering())
         self.ledger.identify(self.raft)
-        for then, is_proven in self.raft.take_answers():
-            then(is_proven)
+        self._answer_reads()
         if self._store.is_dirty and self._job is None:
             self._job = self._store.take()
             delay_s = self.rng.expovariate(1 / self.write_s)
-            self.agenda.after(delay_s, self._written, incarnation)
+            self.agenda.after(delay_s, self._written, self.incarnation)
+
+    def _answer_reads(self) -> None:
+        for then, is_proven in self.raft.take_answers():
+            then(is_proven)
 
     def _written(self, incarnation: int) -> None:
         if incarnation != self.incarnation:
@@ -289,9 +243,14 @@ class Member:
         if self.is_disk_failing:
             self.ledger.seen["disk failures"] += 1
             self.crash()
-            return
-        job, self._job = self._job, None
-        self._store.write(job)
+        elif self._is_full:
+            self._suspend()
+        else:
+            job, self._job = self._job, None
+            self._store.write(job)
+            self._guard(lambda: self._note_written(job))
+
+    def _note_written(self, job: Job) -> None:
         self.raft.written(job)
         if self.is_lost and job.last and job.standing.cluster_id:
             self.is_lost = bool(job.standing.amnesia_until)

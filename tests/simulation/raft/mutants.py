@@ -14,6 +14,7 @@ from rlog.messages import (
     InstallSnapshot,
     RaftMessage,
     RequestVote,
+    SnapshotReceived,
     Vote,
 )
 from rlog.progress import Progress
@@ -24,6 +25,7 @@ from rlog.raft_follower import Follower
 from rlog.raft_leader import Leader
 from rlog.raft_member import Member, Role, configuration_of
 from rlog.reads import Reads
+from tests.simulation.raft.plan import Theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Mutant:
     owner: type
     name: str
     replacement: Any
-    is_rare: bool = False  # noticed by fewer than one seed in ten, or so
+    theme: Theme  # under which it is looked for
+    seed: int  # from which on; hunt.py finds others when the code has changed
     also: tuple[tuple[type, str, Any], ...] = ()  # what else it takes
 
 
@@ -207,53 +210,79 @@ def _original(owner: type, name: str) -> Callable[..., Any]:
     return found
 
 
+def _sure_of_chunks(self: Any, message: InstallSnapshot, offset: int) -> SnapshotReceived:
+    return SnapshotReceived(self.term, message.sequence, message.index, offset)
+
+
 def mutants() -> list[Mutant]:
-    """Return all, those that few seeds notice last; tests/unit/rlog/test_raft*.py notice each."""
-    found = [*_mutants_of_the_members(), *_mutants_of_the_log()]
-    return sorted(found, key=lambda mutant: mutant.is_rare)
+    """Return all; tests/unit/rlog/test_raft*.py notice each too."""
+    return [*_mutants_of_memory(), *_mutants_of_the_members(), *_mutants_of_the_log()]
 
 
-def _mutants_of_the_members() -> list[Mutant]:
-    everybody = (Elector, "_request_votes", _ask_everybody)
-    mistrust = "_mistrust_ourselves"
+def _mutants_of_memory() -> list[Mutant]:
+    mistrust, theme = "_mistrust_ourselves", Theme.MEMORY
     matched = _count_always(_original(Progress, "matched"))
     trusting = _trust_at_last(_original(Follower, mistrust))
     before = "what was committed before proves leadership"
+    sure = "chunks are received as if nothing was forgotten"
+    forgetless = property(_never)
+    return [
+        Mutant("a member without memory votes", Member, "is_amnesiac", forgetless, theme, 0),
+        Mutant("what is filled counts at once", Follower, mistrust, _do_nothing, theme, 1),
+        Mutant("acknowledgements without memory count", Progress, "matched", matched, theme, 1),
+        Mutant(before, Follower, mistrust, trusting, theme, 14),
+        Mutant(sure, Follower, "_received_of", _sure_of_chunks, theme, 0),
+    ]
+
+
+def _mutants_of_the_members() -> list[Mutant]:
+    theme = Theme.MEMBERS
+    everybody = (Elector, "_request_votes", _ask_everybody)
+    settled, agreed = "_settled", "agreed"
+    overlap = _change_while_changing
     return [
         Mutant(
-            "acknowledgements of learners count", Configuration, "agreed", _count_learners, True
+            "acknowledgements of learners count", Configuration, agreed, _count_learners, theme, 35
         ),
-        Mutant("a member without memory votes", Member, "is_amnesiac", property(_never)),
-        Mutant("a learner votes", Elector, "_count", _elect_by_learners, also=(everybody,)),
-        Mutant("a learner that lags is promoted", Changer, "promote", _promote_at_once, True),
-        Mutant("what is filled counts at once", Follower, mistrust, _do_nothing, True),
-        Mutant("changes overlap", Changer, "_settled", _change_while_changing, True),
-        Mutant("acknowledgements without memory count", Progress, "matched", matched, True),
-        Mutant(before, Follower, mistrust, trusting, True),
-        Mutant("truncation keeps voters", Membership, "truncate", _keep_voters, True),
-        Mutant("a restart forgets voters", Member, "_recall_membership", _forget, True),
+        Mutant(
+            "a learner votes", Elector, "_count", _elect_by_learners, Theme.VOTES, 7, (everybody,)
+        ),
+        Mutant(
+            "a learner that lags is promoted",
+            Changer,
+            "promote",
+            _promote_at_once,
+            Theme.ANSWERS,
+            26,
+        ),
+        Mutant("changes overlap", Changer, settled, overlap, theme, 0),
+        Mutant("truncation keeps voters", Membership, "truncate", _keep_voters, theme, 3),
+        Mutant("a restart forgets voters", Member, "_recall_membership", _forget, theme, 1),
     ]
 
 
 def _mutants_of_the_log() -> list[Mutant]:
-    received = "_SyncObj__onMessageReceived"
+    received, votes = "_SyncObj__onMessageReceived", Theme.VOTES
     advance, on_append = _original(Leader, "_advance"), _original(Follower, "_on_append")
     on_snapshot, prove = _original(Follower, "_on_snapshot"), _original(Reads, "prove")
-    stale = _accept_stale(_original(Raft, received))
-    at_once = property(_known_at_once)
+    stale, tail = _accept_stale(_original(Raft, received)), _commit_tail(on_append)
+    at_once, old = property(_known_at_once), _install(on_snapshot)
+    up_to_date, agreed = "_is_up_to_date", "agreed"
     return [
-        Mutant("half of the voters elect", Configuration, "is_quorum", _no_majority),
-        Mutant("less than a majority commits", Configuration, "agreed", _agreed_too_early),
-        Mutant("a rejection counts as a match", Progress, "rejected", _match_rejection),
-        Mutant("a new leader reads at once", Leader, "_is_commit_known", at_once),
-        Mutant("an unverified tail is committed", Follower, "_on_append", _commit_tail(on_append)),
-        Mutant("votes for a shorter log", Elector, "_is_up_to_date", lambda self, request: True),
-        Mutant("an old snapshot is installed", Follower, "_on_snapshot", _install(on_snapshot)),
-        Mutant("messages leave before the fsync", Held, "release", _release_at_once),
-        Mutant("several votes in one term", Elector, "_grant", _grant_anybody),
-        Mutant("matching entries are taken back", Follower, "_take", _take_all, True),
-        Mutant("reads without proof", Reads, "prove", _prove_at_once(prove)),
-        Mutant("the vote is not remembered", Journal, "set_term", _forget_vote, True),
-        Mutant("old terms are committed", Leader, "_advance", _commit_old(advance), True),
-        Mutant("answers of an old term count", Raft, received, stale, True),
+        Mutant("half of the voters elect", Configuration, "is_quorum", _no_majority, votes, 0),
+        Mutant("less than a majority commits", Configuration, agreed, _agreed_too_early, votes, 1),
+        Mutant("a rejection counts as a match", Progress, "rejected", _match_rejection, votes, 0),
+        Mutant("a new leader reads at once", Leader, "_is_commit_known", at_once, votes, 1),
+        Mutant("an unverified tail is committed", Follower, "_on_append", tail, Theme.MIXED, 13),
+        Mutant(
+            "votes for a shorter log", Elector, up_to_date, lambda self, request: True, votes, 1
+        ),
+        Mutant("an old snapshot is installed", Follower, "_on_snapshot", old, Theme.MIXED, 0),
+        Mutant("messages leave before the fsync", Held, "release", _release_at_once, votes, 0),
+        Mutant("several votes in one term", Elector, "_grant", _grant_anybody, votes, 1),
+        Mutant("matching entries are taken back", Follower, "_take", _take_all, votes, 0),
+        Mutant("reads without proof", Reads, "prove", _prove_at_once(prove), Theme.MEMORY, 0),
+        Mutant("the vote is not remembered", Journal, "set_term", _forget_vote, votes, 8),
+        Mutant("old terms are committed", Leader, "_advance", _commit_old(advance), votes, 0),
+        Mutant("answers of an old term count", Raft, received, stale, Theme.ANSWERS, 4),
     ]

@@ -39,5 +39,17 @@ def choose(rng: random.Random, names: Sequence[str]) -> tuple[str, Pairs]:
     return "a ring", ring(order)
 
 
+def choose_silence(rng: random.Random, names: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
+    """Return channels that carry nothing though their links look well, and what that is called."""
+    one, other = rng.sample(list(names), 2)
+    rest = [name for name in names if name != one]
+    kind = rng.randrange(4)
+    if kind == 0:
+        return "one mute", [(one, name) for name in rest]
+    if kind == 1:
+        return "one deaf", [(name, one) for name in rest]
+    return "one way silent", [(one, other)]
+
+
 def _pairs(names: Sequence[str]) -> Sequence[tuple[str, str]]:
     return [(a, b) for a in sorted(names) for b in sorted(names) if a < b]

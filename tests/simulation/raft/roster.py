@@ -28,8 +28,9 @@ class Roster:
                 leader.kick()
 
     def _change_by(self, leader: Member) -> None:
-        name = self._rng.choice(list(self._wire.members))
         known = leader.raft.configuration
+        is_promotion = known.learners and self._rng.random() < 0.5
+        name = self._rng.choice(known.learners if is_promotion else list(self._wire.members))
         if name in known.learners and self._rng.random() < 0.8:
             if self._remembers((*known.voters, name)):
                 self._promote(leader, name)
@@ -52,7 +53,8 @@ class Roster:
     def _remembers(self, voters: tuple[str, ...], *lost: str) -> bool:
         """Whether a majority of these is sure to remember its promises."""
         members = self._wire.members.values()
-        forgetful = {m.config.name for m in members if m.is_lost or m.raft.is_amnesiac} | set(lost)
+        forgetful = {m.config.name for m in members if m.is_forgetful or m.raft.is_amnesiac}
+        forgetful |= set(lost)
         return Configuration(0, voters).is_quorum([n for n in voters if n not in forgetful])
 
     def _promote(self, leader: Member, name: str) -> None:
@@ -60,7 +62,7 @@ class Roster:
         leader.raft.promote(name)
         self._ledger.seen["promoted"] += 1
         learner = self._wire.members[name]
-        is_comparable = learner.is_up and learner.raft.term == leader.raft.term
+        is_comparable = learner.is_open and learner.raft.term == leader.raft.term
         if is_comparable and not learner.is_lost and learner.raft.journal.last < last - LAG_MAX:
             raise Violation(f"{name} is promoted {last - learner.raft.journal.last} entries behind")
 
@@ -71,8 +73,8 @@ class Roster:
         were told to found a cluster do so.
         """
         members = list(self._wire.members.values())
-        lost = {m.config.name for m in members if m.is_lost} | {member.config.name}
-        is_founded = all(m.raft.cluster_id or m.is_lost for m in members if m.config.voters)
+        lost = {m.config.name for m in members if m.is_forgetful} | {member.config.name}
+        is_founded = all(m.raft.cluster_id or m.is_forgetful for m in members if m.config.voters)
         if not is_founded or lost.issuperset(members[0].config.voters):
             return False
         in_force = [c for m in members for c in _in_force(m)]
