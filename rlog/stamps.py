@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-# A wall clock that departs from the loop's pace by less is being slewed and is followed; one that
-# departs by more was set, and following it would ring every alarm at once, or none for an hour.
+# A wall clock that departs from the loop's pace by less is followed, bit by bit; one that departs
+# by more was set, and following it would ring every alarm at once, or none for an hour.
 SLEW_NS_MAX = 1_000_000_000
+SLEW_PART = 20  # of the time that passes: a lease ends at most so large a part of it early or late
 
 
 class StampClock:
-    """Starts each leadership at the wall clock and follows it as long as it is not set."""
+    """Starts each leadership at the wall clock and follows it slowly, as long as it is not set."""
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
@@ -25,10 +26,11 @@ class StampClock:
         """Return the time, never less than any returned before."""
         wall_ns = self._clock_ns()
         now_s = asyncio.get_running_loop().time()
-        paced_ns = self._last_ns + int((now_s - self._last_s) * 1e9)
-        if abs(wall_ns - paced_ns) > SLEW_NS_MAX:
-            self._last_ns = paced_ns
-        else:
-            self._last_ns = max(wall_ns, self._last_ns)
+        passed_ns = int((now_s - self._last_s) * 1e9)
+        ahead_ns = wall_ns - self._last_ns - passed_ns
+        if abs(ahead_ns) <= SLEW_NS_MAX:
+            most_ns = passed_ns // SLEW_PART
+            passed_ns += max(-most_ns, min(ahead_ns, most_ns))
+        self._last_ns += max(0, passed_ns)
         self._last_s = now_s
         return self._last_ns

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from rlog.stamps import StampClock
+from tests.unit.rlog.virtual_loop import VirtualLoop
 
 HOUR_NS = 3_600_000_000_000
 START_NS = 1_700_000_000_000_000_000
@@ -33,9 +36,37 @@ def is_near(stamp_ns: int, other_ns: int) -> bool:
     return abs(stamp_ns - other_ns) < 1_000_000_000
 
 
-def test_stamps_follow_a_wall_clock_that_is_slewed() -> None:
-    found = asyncio.run(stamps_after(200_000_000, 200_000_000))
-    assert found == [START_NS, START_NS + 200_000_000, START_NS + 400_000_000]
+async def stamps_beside(ahead_ns: int, seconds: int) -> list[int]:
+    """Return how far each second's stamp is ahead of the pace, after the wall clock moved."""
+    wall = Wall()
+    clock = StampClock(wall)
+    clock.begin(0)
+    wall.now_ns += ahead_ns
+    found = []
+    for second in range(1, 1 + seconds):
+        await asyncio.sleep(1.0)
+        wall.now_ns += 1_000_000_000
+        found.append(clock.now_ns() - START_NS - second * 1_000_000_000)
+    return found
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stamps_follow_a_wall_clock_bit_by_bit(sign: int) -> None:
+    loop = VirtualLoop()
+    try:
+        found = loop.run_until_complete(stamps_beside(sign * 120_000_000, 4))
+    finally:
+        loop.close()
+    assert found == [sign * each for each in (50_000_000, 100_000_000, 120_000_000, 120_000_000)]
+
+
+def test_lease_ends_hardly_early_though_the_clock_is_set_forward_a_little() -> None:
+    loop = VirtualLoop()
+    try:
+        found = loop.run_until_complete(stamps_beside(900_000_000, 2))
+    finally:
+        loop.close()
+    assert found == [50_000_000, 100_000_000]
 
 
 def test_stamps_do_not_jump_when_the_clock_is_set_forward() -> None:
