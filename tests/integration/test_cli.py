@@ -77,8 +77,8 @@ def test_quota_is_set_listed_and_removed(cluster: Cluster) -> None:
 
 
 def test_explain_says_why_nothing_is_offered(cluster: Cluster) -> None:
-    cluster.run("greedy", SLEEPER, "--role", "greedy")
-    task = cluster.running("greedy-0")
+    cluster.run("taker", SLEEPER, "--role", "greedy")
+    task = cluster.running("taker-0")
     ran = cluster.quorate("explain", task["framework_id"])
     assert ran.returncode == 0, ran.stderr
     assert "it wants no offers in this role until it revives them" in ran.stdout
