@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from master.allocator.allocate import Supply
+from master.allocator.allocate import Ledger, Supply
 from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import SHARE_UNITS, Sorter
-from master.allocator.tree import RoleTree, lineage
+from master.allocator.tree import lineage
 from master.core.allocation import Wishes, standings
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
@@ -43,6 +43,7 @@ class _Explainer:
     def __init__(self, state: State, settings: Settings) -> None:
         self._state = state
         self._taking_part = standings(state, settings.fairness_excludes)
+        self._order = Ledger(self._taking_part).order()
         self._wishes = Wishes(state, settings, state.now_ns)
         self._rations = Rations(state.quotas, held_by_role(state), state.capacity)
         self._settings = settings
@@ -88,7 +89,7 @@ class _Explainer:
 
     def _explain_turn(self, role: str) -> Iterator[Finding]:
         """Say how many roles are served before this one, and what its share is."""
-        order = list(self._tree())
+        order = list(dict.fromkeys(each for each, _ in self._order))
         place = order.index(role) + 1
         share = Sorter(shared_capacity(self._state))
         share.add(role, self._rations.held(role), weight_of(self._state, role))
@@ -101,11 +102,7 @@ class _Explainer:
 
     def _explain_rank(self, framework_id: str, role: str) -> Iterator[Finding]:
         """Say who in the role is served earlier."""
-        sorter = Sorter(self._taking_part.total)
-        for claim in self._taking_part.claimants:
-            if claim.role == role:
-                sorter.add(claim.framework_id, claim.amounts, 1000)
-        order = list(sorter)
+        order = [each for of_role, each in self._order if of_role == role]
         place = order.index(framework_id) + 1
         if len(order) > 1:
             text = f"number {place} of {len(order)} frameworks in the role"
@@ -169,11 +166,6 @@ class _Explainer:
             limit = format_duration(_rounded(seconds) * SECOND_NS)
             return _Reason("REFUSED", f"refused by it for up to {limit} more; a revive ends that")
         return _Reason("FREE", "free: offered in its turn")
-
-    def _tree(self) -> RoleTree:
-        part = self._taking_part
-        roles = {claim.role for claim in part.claimants}
-        return RoleTree(roles, part.held, part.weights_milli, lambda: Sorter(part.total))
 
     def _smallest(self) -> str:
         settings = self._settings

@@ -1,10 +1,11 @@
 """What is true of every state: checked after each step of every test, sampled in production."""
 
 from master.allocator.allocate import Ledger
+from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings
 from master.core.records import Agent, Framework, Task
-from master.core.state import WEIGHT_DEFAULT_MILLI, State, charge, free_of
+from master.core.state import State, charge, free_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
 from master.core.validity import weigh_description
 from protocol.ids import task_key
@@ -108,7 +109,7 @@ def _check_accounts(state: State) -> None:
         if not agent.is_unreachable:
             charge(capacity, agent.total.quantities)
     assert state.capacity == capacity
-    assert all(weight != WEIGHT_DEFAULT_MILLI > 0 for weight in state.weights.values())
+    assert all(weight != WEIGHT_MILLI > 0 for weight in state.weights.values())
 
 
 def _check_counts(state: State) -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from master.allocator.tree import WEIGHT_MILLI
 from master.core.draft import Draft, Outcome
 from master.core.events import RolesRevived, RolesSuppressed, WeightSet
 from master.core.reasons import Reason
 from master.core.records import Framework
 from master.core.settings import Settings
 from master.core.soft import AllTouched, RefusalsCleared
-from master.core.state import WEIGHT_DEFAULT_MILLI, State, find_framework, weight_of
+from master.core.state import State, find_framework, weight_of
 from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.ids import FrameworkId
@@ -112,7 +113,7 @@ def apply_roles_suppressed(state: State, event: RolesSuppressed) -> None:
 
 def apply_weight_set(state: State, event: WeightSet) -> None:
     state.soft.ledger = None
-    if event.weight_milli == WEIGHT_DEFAULT_MILLI:
+    if event.weight_milli == WEIGHT_MILLI:
         del state.weights[event.role]
     else:
         state.weights[event.role] = event.weight_milli

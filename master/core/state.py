@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from master.allocator.allocate import Ledger
 from master.allocator.rations import Quota
+from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
 from master.core.records import Agent, Framework, Offer, Refusal, Task
@@ -12,8 +13,6 @@ from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.resources import EMPTY, Resources
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
-
-WEIGHT_DEFAULT_MILLI = 1000
 
 
 @dataclass(slots=True)
@@ -75,7 +74,7 @@ def find_framework(state: State, framework_id: str) -> Framework | Refused:
 
 def weight_of(state: State, role: str) -> int:
     """Return the role's fair-share factor in thousandths."""
-    return state.weights.get(role, WEIGHT_DEFAULT_MILLI)
+    return state.weights.get(role, WEIGHT_MILLI)
 
 
 def held_by_role(state: State) -> dict[str, dict[str, int]]:
