@@ -31,8 +31,8 @@ from rlog.spaces.messages import (
 WAIT_NS = 5_000_000_000  # what a leader may keep us waiting for before it says "nothing new"
 POLL_S = 0.2  # between looks for news where the leader does not wait
 BELIEVED_PART = 0.9  # of a lease's time: the leader's clock may run a twentieth faster than ours
-# Of one group. Several groups of a crowd's size should be under way, not all of it in one.
-GROUP_MAX = 128
+# Of one group: as many changes as a transaction may have. An entry costs much whatever it holds.
+GROUP_MAX = 256
 GROUP_BYTES_MAX = 128 << 10
 STREAM_S = 0.02  # between looks while there is always more: one watcher asks at most so often
 

@@ -13,6 +13,7 @@ from rlog.spaces.records import (
     new_space,
     remember,
     weigh,
+    weigh_key,
 )
 
 
@@ -59,12 +60,13 @@ def decide_transact(
     space = spaces.by_name.get(call.space) or new_space(spaces, principal)
     if call.token and call.token in space.tokens:
         return (), space.tokens[call.token]
+    weight = _weigh_all(call.changes)
     refused = (
-        _check_shape(call, limits)
+        _check_shape(call, weight, limits)
         or check_fences(space, call.fences)
         or _check_conditions(space, call)
         or _check_leases(space, call)
-        or _check_quota(space, call, limits)
+        or _check_quota(space, call, weight, limits)
     )
     if refused:
         return refused
@@ -86,28 +88,28 @@ def apply_changed(spaces: Spaces, event: SpaceChanged) -> None:
 def change_space(space: Space, changes: tuple[Change, ...]) -> None:
     """Make one revision of these changes."""
     space.revision += 1
+    items, revision = space.items, space.revision
+    weight = 0  # of all, as the history counts them
     for change in changes:
-        _take_away(space, change.key)
+        key, value = change.key, change.value
+        of_key = weigh_key(key)
+        weight += of_key + len(value)
+        stored = items.pop(key, None)
+        if stored is not None:
+            space.size_bytes -= of_key + len(stored.value)
+            if stored.lease:
+                space.leases[stored.lease].keys.pop(key, None)
         if not change.is_expunged:
-            space.items[change.key] = Stored(change.value, space.revision, change.lease)
-            space.size_bytes += weigh(change.key, change.value)
+            items[key] = Stored(value, revision, change.lease)
+            space.size_bytes += of_key + len(value)
             if change.lease:
-                space.leases[change.lease].keys[change.key] = None
-    _remember(space, changes)
+                space.leases[change.lease].keys[key] = None
+    _remember(space, changes, weight)
 
 
-def _take_away(space: Space, key: str) -> None:
-    stored = space.items.pop(key, None)
-    if stored is None:
-        return
-    space.size_bytes -= weigh(key, stored.value)
-    if stored.lease:
-        space.leases[stored.lease].keys.pop(key, None)
-
-
-def _remember(space: Space, changes: tuple[Change, ...]) -> None:
+def _remember(space: Space, changes: tuple[Change, ...], weight: int) -> None:
     space.history.append(Revision(space.revision, changes))
-    space.history_bytes += _weigh_all(changes)
+    space.history_bytes += weight
     while len(space.history) > HISTORY_MAX or space.history_bytes > HISTORY_BYTES_MAX:
         oldest = space.history.pop(0)
         space.compacted = oldest.number
@@ -126,7 +128,7 @@ def check_name(what: str, name: str, limits: SpaceLimits) -> Refused | None:
     return Refused(SpaceReason.BAD_NAME, text)
 
 
-def _check_shape(call: Transact, limits: SpaceLimits) -> Refused | None:
+def _check_shape(call: Transact, weight: int, limits: SpaceLimits) -> Refused | None:
     parts = max(len(call.changes), len(call.conditions), len(call.fences))
     if parts > limits.changes_max:
         text = f"{parts} changes or conditions at once, at most {limits.changes_max}"
@@ -135,15 +137,15 @@ def _check_shape(call: Transact, limits: SpaceLimits) -> Refused | None:
         return check_name("token", call.token, limits)
     keys: dict[str, None] = {}
     for change in call.changes:
-        if refused := check_name("key", change.key, limits):
+        key = change.key
+        if refused := check_name("key", key, limits):
             return refused
-        if change.key in keys:
-            return Refused(SpaceReason.CONFLICT, f"key {change.key} is changed twice at once")
-        keys[change.key] = None
+        if key in keys:
+            return Refused(SpaceReason.CONFLICT, f"key {key} is changed twice at once")
+        keys[key] = None
         if len(change.value) > limits.value_bytes_max:
-            text = f"{change.key}: {len(change.value)} bytes, at most {limits.value_bytes_max}"
+            text = f"{key}: {len(change.value)} bytes, at most {limits.value_bytes_max}"
             return Refused(SpaceReason.OVER_QUOTA, text)
-    weight = _weigh_all(call.changes)
     if weight > limits.transaction_bytes_max:
         text = f"{weight} bytes at once, at most {limits.transaction_bytes_max}"
         return Refused(SpaceReason.OVER_QUOTA, text)
@@ -181,8 +183,10 @@ def _check_leases(space: Space, call: Transact) -> Refused | None:
     return None
 
 
-def _check_quota(space: Space, call: Transact, limits: SpaceLimits) -> Refused | None:
+def _check_quota(space: Space, call: Transact, weight: int, limits: SpaceLimits) -> Refused | None:
     keys, size = len(space.items), space.size_bytes
+    if keys + len(call.changes) <= limits.keys_max and size + weight <= limits.bytes_max:
+        return None  # even if every key were new
     for change in call.changes:
         stored = space.items.get(change.key)
         if stored is not None:

@@ -161,5 +161,10 @@ def weigh_records(records: Sequence[bytes]) -> int:
 
 
 def weigh(key: str, value: bytes) -> int:
-    """Return what a key counts for in its space."""
-    return len(key.encode()) + len(value)
+    """Return what a key counts for in its space with its value."""
+    return weigh_key(key) + len(value)
+
+
+def weigh_key(key: str) -> int:
+    """Return what a key counts for in its space by itself: its bytes."""
+    return len(key) if key.isascii() else len(key.encode())
