@@ -82,7 +82,7 @@ class OperatorReceiver:
         return
 
     def disconnected(self, peer: Link, reason: str) -> None:
-        return
+        self._desk.forget(peer)
 
     def leader_changed(self, peer: Link, leader: Leader) -> None:
         raise Malformed("an operator does not know who leads")
@@ -99,7 +99,7 @@ class OperatorReceiver:
             case _ if isinstance(request, Change):
                 self._change(peer, request)
             case _ if isinstance(request, LogQuestion):
-                self._desk.answer(request, partial(_send, peer))
+                self._desk.answer(request, peer, partial(_send, peer))
             case _:
                 raise Malformed(f"{type(request).__name__} to a master")
 

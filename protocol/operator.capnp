@@ -24,7 +24,7 @@ struct ReadFile { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; file @
 
 # A copy of a master's log: its snapshot piece by piece, then the committed entries after it.
 struct ReadSnapshot { call @0 :UInt64; index @1 :UInt64; offset @2 :UInt64; }      # index 0: the newest, from its beginning
-struct ReadEntries { call @0 :UInt64; first @1 :UInt64; last @2 :UInt64; }
+struct ReadEntries { call @0 :UInt64; first @1 :UInt64; last @2 :UInt64; waitNs @3 :Int64; }   # first 0: only the bounds; waitNs: for so long if none is committed yet
 # Have the master that is asked take a snapshot now and drop all entries that it covers; answered when both are on its disk.
 struct CompactLog { call @0 :UInt64; }
 
@@ -67,7 +67,7 @@ struct SnapshotPart {
   logTerm @8 :UInt64; committed @9 :UInt64; cluster @10 :Text; stampNs @11 :Int64;   # of the log as it is now
 }
 struct LogEntry { index @0 :UInt64; term @1 :UInt64; command @2 :Data; }
-struct EntriesPart { call @0 :UInt64; entries @1 :List(LogEntry); }                # at least one, if any was asked for
+struct EntriesPart { call @0 :UInt64; entries @1 :List(LogEntry); first @2 :UInt64; committed @3 :UInt64; }   # entries: at least one, if one asked for is committed; first: of those held
 struct LogCompacted { call @0 :UInt64; index @1 :UInt64; sizeBytes @2 :UInt64; dropped @3 :UInt64; kept @4 :UInt64; usedBytes @5 :UInt64; }   # sizeBytes: of the snapshot; entries; usedBytes: of the file
 struct Failed { call @0 :UInt64; reason @1 :Text; text @2 :Text; leader @3 :Text; }
 

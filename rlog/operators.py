@@ -27,6 +27,7 @@ from protocol.messages.operator import (
 from protocol.peer import Peer
 from rlog.answers import reason_of
 from rlog.clearing import Cleared
+from rlog.following import Caller
 from rlog.log import LogHealth
 from rlog.raft_changes import ChangeRefused
 from rlog.replica import ReplicatedLog
@@ -48,7 +49,9 @@ Send: TypeAlias = Callable[[OperatorMessage], None]
 class Copier(Protocol):
     """`rlog.copying.LogCopier`."""
 
-    def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage: ...
+    def answer(self, request: ReadSnapshot | ReadEntries, caller: Caller, say: Send) -> None: ...
+
+    def forget(self, caller: Caller) -> None: ...
 
     def compact(self, done: Callable[[Cleared | Fault], None]) -> None: ...
 
@@ -72,17 +75,21 @@ class LogDesk:
         self._change_members = change_members
         self._copier = copier
 
-    def answer(self, request: LogQuestion, send: Send) -> None:
-        """Send the answer, at once or when a change is final."""
+    def answer(self, request: LogQuestion, caller: Caller, send: Send) -> None:
+        """Send the answer: at once, when a change is final, or when more is committed."""
         match request:
             case ListMasters():
                 send(Masters(request.call, self._list_members()))
             case ReadSnapshot() | ReadEntries():
-                send(self._copier.answer(request))
+                self._copier.answer(request, caller, send)
             case CompactLog():
                 self._compact(request, send)
             case _:
                 self._change(request, send)
+
+    def forget(self, caller: Caller) -> None:
+        """Drop what a link that is gone waits for."""
+        self._copier.forget(caller)
 
     def _compact(self, request: CompactLog, send: Send) -> None:
         def answer(outcome: Cleared | Fault) -> None:
@@ -115,7 +122,7 @@ class DeskReceiver:
         return
 
     def disconnected(self, peer: Peer, reason: str) -> None:
-        return
+        self._desk.forget(peer)
 
     def leader_changed(self, peer: Peer, leader: Leader) -> None:
         raise Malformed("an operator does not know who leads")
@@ -128,7 +135,7 @@ class DeskReceiver:
 
         request = decode_operator_message(payload)
         if isinstance(request, LogQuestion):
-            self._desk.answer(request, send)
+            self._desk.answer(request, peer, send)
         else:
             text = "this is a log by itself: it has no agents, no frameworks and no tasks"
             send(Failed(request.call, "NO_CLUSTER", text))

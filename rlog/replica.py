@@ -26,14 +26,14 @@ from rlog.room import RoomWatch
 from rlog.store import Store
 from rlog.taking import SnapshotTaking
 from rlog.transport import Transport
-from rlog.view import OperatorView
+from rlog.view import MemberView
 
 HAND_OVER_S = 0.01  # between looks whether a follower can take over
 
 log = structlog.get_logger()
 
 
-class ReplicatedLog(OperatorView):
+class ReplicatedLog(MemberView):
     """A `Log` over several masters; `receiver` takes their links on this master's server.
 
     Whatever happens asks for a turn; a turn does all that is due and starts one write of the
@@ -49,6 +49,7 @@ class ReplicatedLog(OperatorView):
         dumper: Dumper | None = None,
     ) -> None:
         """`dumper` writes the reader's state down; without one it is done inline."""
+        super().__init__()
         self._config = config
         self._dumper = dumper or InlineDumper()
         self._rng = rng
@@ -80,29 +81,9 @@ class ReplicatedLog(OperatorView):
         return self._config.name
 
     @property
-    def term(self) -> int:
-        """The newest term seen."""
-        return self._raft.term if self.is_open else 0
-
-    @property
-    def role(self) -> str:
-        """`leader`, `candidate` or `follower`; empty while closed."""
-        return self._raft.role.name.lower() if self.is_open else ""
-
-    @property
     def is_leader(self) -> bool:
         """Whether `append` works."""
         return self.is_open and not self._is_stopping and self._raft.is_leading
-
-    @property
-    def leader(self) -> str:
-        """Name of the leader as far as known, empty otherwise."""
-        return self._raft.leader if self.is_open else ""
-
-    @property
-    def raft(self) -> Raft | None:
-        """The consensus; None while closed."""
-        return self._raft if self.is_open else None
 
     @property
     def configuration(self) -> Configuration:
@@ -111,24 +92,9 @@ class ReplicatedLog(OperatorView):
         return self._raft.configuration if self.is_open else founded
 
     @property
-    def cluster_id(self) -> str:
-        """The id of the cluster, empty while none is known."""
-        return self._raft.cluster_id if self.is_open else ""
-
-    @property
     def reachable(self) -> frozenset[str]:
         """The other members to which a link is open."""
         return self._transport.reachable
-
-    @property
-    def applied(self) -> int:
-        """Highest index the reader has seen, or that was the log's own."""
-        return self._raft.applied if self.is_open else 0
-
-    @property
-    def is_snapshotting(self) -> bool:
-        """Whether a snapshot of our own is being taken."""
-        return self.is_open and self._raft.taking.is_under_way
 
     @property
     def window_free(self) -> int:
@@ -299,6 +265,7 @@ class ReplicatedLog(OperatorView):
 
     def _report(self) -> None:
         self.notices.look(self._raft)
+        self._tell_committed()
         leader = (self._raft.leader, self._raft.term)
         if leader != self._told_leader:
             self._told_leader = leader

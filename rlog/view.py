@@ -1,4 +1,6 @@
-"""What operators may look at and copy of a member that is at work."""
+"""What may be looked at and copied of a member that is at work."""
+
+from collections.abc import Callable
 
 from rlog.log import LogHealth
 from rlog.messages import Entry
@@ -7,18 +9,57 @@ from rlog.rows import Snapshot
 from rlog.store import Store
 
 
-class OperatorView:
-    """A member's health and its content, read while it is open."""
+class MemberView:
+    """A member's place, health and content, read while it is open."""
 
     _store: Store | None = None
     _raft: Raft
     _is_broken = False
     _fsync_s = 0.0  # how long the newest write to disk took
+    _told_committed = 0
+
+    def __init__(self) -> None:
+        self.on_committed: Callable[[], None] = lambda: None  # when more is, at most once a turn
 
     @property
     def is_open(self) -> bool:
         """Whether it takes part: started, not stopped, not broken, and its disk not full."""
         return self._store is not None and not self._is_broken
+
+    @property
+    def term(self) -> int:
+        """The newest term seen."""
+        return self._raft.term if self.is_open else 0
+
+    @property
+    def role(self) -> str:
+        """`leader`, `candidate` or `follower`; empty while closed."""
+        return self._raft.role.name.lower() if self.is_open else ""
+
+    @property
+    def leader(self) -> str:
+        """Name of the leader as far as known, empty otherwise."""
+        return self._raft.leader if self.is_open else ""
+
+    @property
+    def raft(self) -> Raft | None:
+        """The consensus; None while closed."""
+        return self._raft if self.is_open else None
+
+    @property
+    def cluster_id(self) -> str:
+        """The id of the cluster, empty while none is known."""
+        return self._raft.cluster_id if self.is_open else ""
+
+    @property
+    def applied(self) -> int:
+        """Highest index the reader has seen, or that was the log's own."""
+        return self._raft.applied if self.is_open else 0
+
+    @property
+    def is_snapshotting(self) -> bool:
+        """Whether a snapshot of our own is being taken."""
+        return self.is_open and self._raft.taking.is_under_way
 
     @property
     def is_removed(self) -> bool:
@@ -29,6 +70,18 @@ class OperatorView:
     def committed(self) -> int:
         """Highest index known to be committed."""
         return self._raft.committed if self.is_open else 0
+
+    @property
+    def held(self) -> tuple[int, int] | None:
+        """Index of the first entry held and of the last committed one; None: not now."""
+        if not self.is_open or (store := self._store) is None:
+            return None
+        return store.first, self.committed
+
+    def _tell_committed(self) -> None:
+        if self.committed != self._told_committed:
+            self._told_committed = self.committed
+            self.on_committed()
 
     def health(self) -> LogHealth | None:
         """Return how this member is; None while it is closed."""

@@ -3,25 +3,20 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
 from functools import partial
 
-from master.ctl.asking import ask_every_master, ask_over, identify, run
+from master.ctl.asking import ask_every_master, identify, run
+from master.ctl.entries import Compacted, EntryReader
 from master.ctl.kinds import Kind, kind_of_backup
 from master.ctl.plain import format_time
-from master.ctl.progress import Advance, progress
+from master.ctl.progress import progress
 from master.ctl.replay import open_masters_log
 from master.ctl.target import CommandError, MisuseError, Target
 from protocol.client import OperatorClient
 from protocol.errors import Malformed
 from protocol.links import parse_address
-from protocol.messages.operator import (
-    EntriesPart,
-    Failed,
-    MasterView,
-    ReadEntries,
-    ReadSnapshot,
-    SnapshotPart,
-)
+from protocol.messages.operator import MasterView, SnapshotPart
 from rlog.archive import Archive
 from rlog.backup import BackupWriter, Header, check_backup, read_backup
 from rlog.messages import Entry
@@ -134,17 +129,13 @@ def _copy(archive: Archive, header: Header, writer: BackupWriter) -> None:
 # From a running cluster
 
 
-class _Compacted(Exception):  # noqa: N818 – not an error: it is begun again
-    """What is being copied was replaced by a newer snapshot."""
-
-
 async def _back_up(target: Target, path: str) -> Header:
     for _ in range(TRIES_MAX):
         source = _choose(await ask_every_master(target))
         client = await OperatorClient.connect_agent(source.address, identify(target), ANSWER_S_MAX)
         try:
             return await _copy_over(client, source, path)
-        except _Compacted:
+        except Compacted:
             await asyncio.sleep(TRY_S)
         finally:
             await client.close()
@@ -168,7 +159,9 @@ def _choose(views: list[MasterView]) -> MasterView:
 
 
 async def _copy_over(client: OperatorClient, source: MasterView, path: str) -> Header:
-    first = await _ask_part(client, ReadSnapshot())
+    reader = EntryReader(client)
+    parts = reader.snapshot()
+    first = await anext(parts)
     snapshot = Snapshot(
         first.index,
         first.term,
@@ -183,9 +176,8 @@ async def _copy_over(client: OperatorClient, source: MasterView, path: str) -> H
     )
     writer = BackupWriter(path, header)
     try:
-        await _copy_content(client, first, writer)
-        with progress("entries", snapshot.index + 1, committed) as advance:
-            await _copy_entries(client, header, writer, advance)
+        await _copy_content(first, parts, writer)
+        await _copy_entries(reader, header, writer)
     except BaseException:
         writer.abandon()
         raise
@@ -193,39 +185,26 @@ async def _copy_over(client: OperatorClient, source: MasterView, path: str) -> H
     return header
 
 
-async def _copy_content(client: OperatorClient, first: SnapshotPart, writer: BackupWriter) -> None:
-    part, offset = first, 0
-    with progress("bytes", 1, first.size_bytes) as advance:
-        while part.content:
-            writer.add_chunk(part.content)
-            offset += len(part.content)
-            advance(offset)
-            if offset >= first.size_bytes:
-                return
-            part = await _ask_part(client, ReadSnapshot(index=first.index, offset=offset))
-    if offset < first.size_bytes:
-        raise _Compacted
-
-
-async def _ask_part(client: OperatorClient, request: ReadSnapshot) -> SnapshotPart:
-    answer = await client.ask(request)
-    if isinstance(answer, Failed) and answer.reason in ("COMPACTED", "NOT_NOW"):
-        raise _Compacted
-    if not isinstance(answer, SnapshotPart):
-        answer = await ask_over(client, request, SnapshotPart)  # says what is wrong
-    return answer
-
-
-async def _copy_entries(
-    client: OperatorClient, header: Header, writer: BackupWriter, advance: Advance
+async def _copy_content(
+    first: SnapshotPart, rest: AsyncIterator[SnapshotPart], writer: BackupWriter
 ) -> None:
-    index = header.snapshot.index
-    while index < header.committed:
-        answer = await client.ask(ReadEntries(first=index + 1, last=header.committed))
-        if isinstance(answer, Failed) and answer.reason == "COMPACTED":
-            raise _Compacted
-        if not isinstance(answer, EntriesPart) or not answer.entries:
-            raise CommandError(f"{header.source} cannot be copied: {answer}")
-        writer.add_entries([Entry(e.index, e.term, e.command) for e in answer.entries])
-        index = answer.entries[-1].index
-        advance(index)
+    copied = 0
+    with progress("bytes", 1, first.size_bytes) as advance:
+        part: SnapshotPart | None = first
+        while part is not None:
+            if part.content:
+                writer.add_chunk(part.content)
+            copied += len(part.content)
+            advance(copied)
+            part = await anext(rest, None)
+
+
+async def _copy_entries(reader: EntryReader, header: Header, writer: BackupWriter) -> None:
+    first, batch = header.snapshot.index + 1, list[Entry]()
+    with progress("entries", first, header.committed) as advance:
+        async for entry in reader.read(first, header.committed):
+            batch.append(entry)
+            if len(batch) >= ENTRIES_PER_BLOCK or entry.index == header.committed:
+                writer.add_entries(batch)
+                batch = []
+            advance(entry.index)

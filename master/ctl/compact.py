@@ -76,8 +76,8 @@ def compact_directory(directory: str) -> None:
         outline = archive.outline
         index, before = outline.position.committed, os.stat(path).st_size
         with progress("entries", outline.snapshot.index + 1, index) as advance:
-            replayed = Replay(archive)
-            replayed.run(index, advance)
+            replayed = Replay.of_archive(archive)
+            replayed.run(archive.payloads(index), advance)
     content = replayed.dump()
     with progress("steps", 1, 2) as advance:
         dropped = compact(directory, outline, content)

@@ -61,13 +61,13 @@ def kind_of_archive(archive: Archive) -> Kind:
     """
     outline = archive.outline
     if outline.snapshot.index:
-        return _kind_by(archive.snapshot_chunks())
-    return _kind_by(entry.payload for entry in archive.payloads(outline.last))
+        return kind_of_contents(archive.snapshot_chunks())
+    return kind_of_contents(entry.payload for entry in archive.payloads(outline.last))
 
 
 def kind_of_backup(blocks: Iterable[Block]) -> Kind:
     """Return the kind of a log in a file. Raises: Malformed."""
-    return _kind_by(_contents(blocks))
+    return kind_of_contents(_contents(blocks))
 
 
 def _contents(blocks: Iterable[Block]) -> Iterable[bytes]:
@@ -78,7 +78,7 @@ def _contents(blocks: Iterable[Block]) -> Iterable[bytes]:
             yield from (e.command[1:] for e in block if kind_of(e.command) == PAYLOAD)
 
 
-def _kind_by(contents: Iterable[bytes]) -> Kind:
+def kind_of_contents(contents: Iterable[bytes]) -> Kind:
     """Return the kind by the first snapshot's chunk or payload that there is."""
     first = next(iter(contents), b"")
     return LONE if lone.is_ours(first) else MASTERS

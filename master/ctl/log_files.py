@@ -3,12 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any
 
-from master.ctl.kinds import Kind, kind_of_archive
-from master.ctl.plain import format_time, plain
+from master.ctl.kinds import kind_of_archive
+from master.ctl.logged import lines_of
+from master.ctl.plain import plain
 from master.ctl.progress import progress
 from master.ctl.replay import Replay, open_masters_log
 from master.ctl.target import CommandError
@@ -16,8 +16,6 @@ from protocol.errors import Fault
 from rlog.archive import FINDINGS_MAX, Archive, Outline, open_archive
 from rlog.directory import DATA
 from rlog.headers import check_headers
-from rlog.membership import CONFIGURATION, FOUNDING, NOOP, kind_of, members_of
-from rlog.messages import Entry
 from rlog.store import require_log
 
 REMEDY = (
@@ -70,8 +68,8 @@ def _count_findings(directory: str) -> int:
         what = "not folded: it is no master's"
         if not findings and outline.is_replicated:
             with progress("states", outline.snapshot.index + 1, archive.committed) as on:
-                replayed = Replay(archive)
-                replayed.run(archive.committed, on)
+                replayed = Replay.of_archive(archive)
+                replayed.run(archive.payloads(archive.committed), on)
             replayed.kind.check(replayed.state)
             digest = replayed.kind.digest(replayed.state)
             what = f"state {digest[:12]} at entry {archive.committed}"
@@ -104,7 +102,7 @@ def export(directory: str, first: int, last: int, output: str, *, is_with_state:
             write_line(sink, _plain_snapshot(archive, is_with_state=is_with_state))
             with progress("entries", first, last) as advance:
                 for entry in archive.entries(first, last):
-                    for line in _lines_of(entry, archive.committed, kind):
+                    for line in lines_of(entry, archive.committed, kind):
                         write_line(sink, line)
                     advance(entry.index)
             sink.flush()
@@ -131,33 +129,7 @@ def _plain_snapshot(archive: Archive, *, is_with_state: bool) -> dict[str, Any]:
         "cluster": outline.identity.cluster,
     }
     if is_with_state and snapshot.index:
-        replayed = Replay(archive)
+        replayed = Replay.of_archive(archive)
         names = replayed.kind.durable
         line["state"] = {name: plain(getattr(replayed.state, name)) for name in names}
     return line
-
-
-def _lines_of(entry: Entry, committed: int, logged: Kind) -> Iterator[dict[str, Any]]:
-    place = {"index": entry.index, "term": entry.term}
-    if entry.index > committed:
-        place["is_committed"] = False  # as far as this copy knows; its last entries may well be
-    kind = kind_of(entry.command)
-    if kind == NOOP:
-        yield {"kind": "noop", **place}
-    elif kind == CONFIGURATION:
-        voters, learners = members_of(entry.command)
-        members = {"voters": list(voters), "learners": list(learners)}
-        yield {"kind": "configuration", **place, **members}
-    elif kind == FOUNDING:
-        yield {"kind": "founding", **place, "cluster_id": entry.command[1:].decode()}
-    else:
-        stamp_ns, events = logged.machine.decode(entry.command[1:])
-        for event in events:
-            yield {
-                "kind": "event",
-                **place,
-                "stamp": format_time(stamp_ns),
-                "stamp_ns": stamp_ns,
-                "event": type(event).__name__,
-                "fields": plain(event),
-            }

@@ -71,9 +71,11 @@ def replay(
     output: Output = "table",
 ) -> None:
     """Fold the log and show the cluster as it was at a point of it."""
-    from master.ctl.replay import replay
+    from master.ctl.past import past_of_archive
+    from master.ctl.replay import open_masters_log, replay
 
-    replay(data_dir, until, digest_every, output)
+    with open_masters_log(data_dir) as archive:
+        replay(past_of_archive(archive), until, digest_every, output)
 
 
 @app.command("compact")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn, TypeGuard
 
 import typer
 
-from master.ctl import masters, quota
+from master.ctl import history, masters, quota
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(masters.app, name="masters")
 app.add_typer(quota.app, name="quota")
 app.add_typer(log_group, name="log")
+app.add_typer(history.app)
 
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]
 Count = Annotated[int, typer.Option(min=1, max=9, metavar="N")]

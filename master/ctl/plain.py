@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from master.ctl.objects import plain_resources
+from master.ctl.target import MisuseError
 from protocol.resources import Resources
 
 SECOND_NS = 1_000_000_000
@@ -33,3 +34,14 @@ def format_time(stamp_ns: int) -> str:
     seconds, rest_ns = divmod(stamp_ns, SECOND_NS)
     moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_time(option: str, text: str) -> int:
+    """Return the wall time in ns that an option names as ISO 8601. Raises: MisuseError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MisuseError(
+            f"{option}: {text!r} is neither an entry nor a time such as 2026-01-31T12:00:00Z"
+        ) from None
+    return int(moment.timestamp() * SECOND_NS)

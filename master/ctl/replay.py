@@ -1,24 +1,24 @@
-"""`quorate log replay`: the masters' state at any point that a log still reaches back to."""
+"""`quorate replay`: the masters' state at any point that a log still reaches back to."""
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from master.core.state import State
 from master.core.view import view_agents, view_frameworks, view_quotas, view_roles, view_tasks
-from master.ctl.kinds import AnyState, kind_of_archive
+from master.ctl.kinds import AnyState, Kind, kind_of_archive
 from master.ctl.objects import PLAIN
-from master.ctl.plain import SECOND_NS, format_time
+from master.ctl.past import Past
+from master.ctl.plain import format_time, parse_time
 from master.ctl.progress import Advance, progress
 from master.ctl.tables import show
 from master.ctl.target import CommandError, MisuseError
 from protocol.errors import CorruptLog
 from protocol.messages.operator import AgentView, FrameworkView, QuotaView, RoleView, TaskView
 from protocol.tables import open_console
-from rlog.archive import Archive, Outline, open_archive
+from rlog.archive import Archive, open_archive
 from rlog.log import Committed
 from rlog.spaces.views import SpaceView, view_spaces
 
@@ -35,25 +35,29 @@ def open_masters_log(directory: str) -> Iterator[Archive]:
 
 
 class Replay:
-    """A state folded from an archive, entry by entry from its snapshot on."""
+    """A state folded entry by entry from a snapshot on, or from nothing."""
 
-    def __init__(self, archive: Archive) -> None:
-        """Raises: CorruptLog."""
-        content = archive.snapshot_content()
-        self._archive = archive
-        self.kind = kind_of_archive(archive)
-        self._machine = self.kind.machine
+    def __init__(self, kind: Kind, content: bytes | None, index: int) -> None:
+        """`content` is what the snapshot of entry `index` holds."""
+        self.kind = kind
+        self._machine = kind.machine
         self.state: AnyState = (
             self._machine.empty() if content is None else self._machine.load(content)
         )
-        self.index = archive.outline.snapshot.index
+        self.index = index
         self.events = 0  # folded by this replay
         self.until_ns: int | None = None  # entries stamped later are left out
         self.digest_every = 0  # events from one printed digest to the next
 
-    def run(self, last: int, on_entry: Advance) -> None:
-        """Fold up to the entry `last`. Raises: CorruptLog."""
-        for entry in self._archive.payloads(last):
+    @classmethod
+    def of_archive(cls, archive: Archive) -> "Replay":
+        """Begin with the snapshot of a directory. Raises: CorruptLog."""
+        content = archive.snapshot_content()
+        return cls(kind_of_archive(archive), content, archive.outline.snapshot.index)
+
+    def run(self, payloads: Iterable[Committed], on_entry: Advance) -> None:
+        """Fold payloads, which go on from the snapshot. Raises: CorruptLog."""
+        for entry in payloads:
             if not self._fold(entry):
                 return
             self.index = entry.index
@@ -80,55 +84,42 @@ class Replay:
         return True
 
 
-def replay(directory: str, until: str, digest_every: int, form: str) -> None:
-    """Fold a log to a point, and show the state there.
-
-    Raises: CommandError, Fault.
-    """
-    with open_masters_log(directory) as archive:
-        outline = archive.outline
-        last, until_ns = _parse_until(until, archive)
-        replayed = Replay(archive)
-        replayed.until_ns, replayed.digest_every = until_ns, digest_every
-        if until_ns is not None and replayed.state.now_ns > until_ns:
-            raise _too_early(outline, format_time(replayed.state.now_ns))
-        with progress("entries", outline.snapshot.index + 1, last) as advance:
-            replayed.run(last, advance)
-        _show_state(replayed, form)
-        left = outline.last - archive.committed
-        if left and not until:
-            sys.stderr.write(
-                f"quorate: this copy does not know whether what follows is committed; "
-                f"--until {outline.last} folds it too\n"
-            )
+def replay(past: Past, until: str, digest_every: int, form: str) -> None:
+    """Fold a log to a point, and show the state there. Raises: CommandError, CorruptLog."""
+    last, until_ns = _parse_until(until, past)
+    replayed = Replay(past.kind, past.content, past.index)
+    replayed.until_ns, replayed.digest_every = until_ns, digest_every
+    if until_ns is not None and replayed.state.now_ns > until_ns:
+        raise _too_early(past, format_time(replayed.state.now_ns))
+    with progress("entries", past.index + 1, last) as advance:
+        replayed.run(past.payloads(last), advance)
+    _show_state(replayed, form)
+    if past.last > past.committed and not until:
+        sys.stderr.write(
+            f"quorate: this copy does not know whether what follows is committed; "
+            f"--until {past.last} folds it too\n"
+        )
 
 
-def _parse_until(until: str, archive: Archive) -> tuple[int, int | None]:
+def _parse_until(until: str, past: Past) -> tuple[int, int | None]:
     """Return the last entry to fold, and the time in ns after which not to.
 
     Raises: CommandError.
     """
-    outline, known = archive.outline, archive.committed
     if not until:
-        return known, None
+        return past.committed, None
     if until.isdecimal():
-        if int(until) > outline.last:
-            raise MisuseError(f"--until: the log ends at entry {outline.last}")
-        if int(until) < outline.snapshot.index:
-            raise _too_early(outline, f"entry {outline.snapshot.index}")
+        if int(until) > past.last:
+            raise MisuseError(f"--until: the log ends at entry {past.last}")
+        if int(until) < past.index:
+            raise _too_early(past, f"entry {past.index}")
         return int(until), None
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        raise MisuseError(
-            f"--until: {until!r} is neither an entry nor a time such as 2026-01-31T12:00:00Z"
-        ) from None
-    return known, int(moment.timestamp() * SECOND_NS)
+    return past.committed, parse_time("--until", until)
 
 
-def _too_early(outline: Outline, first: str) -> CommandError:
+def _too_early(past: Past, first: str) -> CommandError:
     return CommandError(
-        f"--until: this log begins with the snapshot of entry {outline.snapshot.index}; "
+        f"--until: this log begins with the snapshot of entry {past.index}; "
         f"the earliest state it has is that of {first}"
     )
 

@@ -507,6 +507,7 @@ _READ_ENTRIES = _OPERATOR.ReadEntries.schema.fields
 _READ_ENTRIES__CALL = _READ_ENTRIES["call"]
 _READ_ENTRIES__FIRST = _READ_ENTRIES["first"]
 _READ_ENTRIES__LAST = _READ_ENTRIES["last"]
+_READ_ENTRIES__WAIT_NS = _READ_ENTRIES["waitNs"]
 
 
 def read_read_entries(reader: Any) -> ReadEntries:
@@ -515,6 +516,7 @@ def read_read_entries(reader: Any) -> ReadEntries:
         get(_READ_ENTRIES__CALL),
         get(_READ_ENTRIES__FIRST),
         get(_READ_ENTRIES__LAST),
+        get(_READ_ENTRIES__WAIT_NS),
     )
 
 
@@ -526,6 +528,8 @@ def write_read_entries(message: ReadEntries, builder: Any) -> None:
         put(_READ_ENTRIES__FIRST, message.first)
     if message.last:
         put(_READ_ENTRIES__LAST, message.last)
+    if message.wait_ns:
+        put(_READ_ENTRIES__WAIT_NS, message.wait_ns)
 
 
 _COMPACT_LOG = _OPERATOR.CompactLog.schema.fields
@@ -1260,6 +1264,8 @@ def write_log_entry(message: LogEntry, builder: Any) -> None:
 _ENTRIES_PART = _OPERATOR.EntriesPart.schema.fields
 _ENTRIES_PART__CALL = _ENTRIES_PART["call"]
 _ENTRIES_PART__ENTRIES = _ENTRIES_PART["entries"]
+_ENTRIES_PART__FIRST = _ENTRIES_PART["first"]
+_ENTRIES_PART__COMMITTED = _ENTRIES_PART["committed"]
 
 
 def read_entries_part(reader: Any) -> EntriesPart:
@@ -1267,6 +1273,8 @@ def read_entries_part(reader: Any) -> EntriesPart:
     return EntriesPart(
         get(_ENTRIES_PART__CALL),
         schema.read_structs(get(_ENTRIES_PART__ENTRIES), read_log_entry, 3),
+        get(_ENTRIES_PART__FIRST),
+        get(_ENTRIES_PART__COMMITTED),
     )
 
 
@@ -1276,6 +1284,10 @@ def write_entries_part(message: EntriesPart, builder: Any) -> None:
         put(_ENTRIES_PART__CALL, message.call)
     if message.entries:
         schema.write_structs(builder, _ENTRIES_PART__ENTRIES, message.entries, write_log_entry)
+    if message.first:
+        put(_ENTRIES_PART__FIRST, message.first)
+    if message.committed:
+        put(_ENTRIES_PART__COMMITTED, message.committed)
 
 
 _LOG_COMPACTED = _OPERATOR.LogCompacted.schema.fields
@@ -1401,9 +1413,9 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "fileChunk": (_OPERATOR_MESSAGE__FILE_CHUNK, read_file_chunk, 4),
     "failed": (_OPERATOR_MESSAGE__FAILED, read_failed, 4),
     "readSnapshot": (_OPERATOR_MESSAGE__READ_SNAPSHOT, read_read_snapshot, 3),
-    "readEntries": (_OPERATOR_MESSAGE__READ_ENTRIES, read_read_entries, 3),
+    "readEntries": (_OPERATOR_MESSAGE__READ_ENTRIES, read_read_entries, 4),
     "snapshotPart": (_OPERATOR_MESSAGE__SNAPSHOT_PART, read_snapshot_part, 12),
-    "entriesPart": (_OPERATOR_MESSAGE__ENTRIES_PART, read_entries_part, 2),
+    "entriesPart": (_OPERATOR_MESSAGE__ENTRIES_PART, read_entries_part, 4),
     "addMaster": (_OPERATOR_MESSAGE__ADD_MASTER, read_add_master, 2),
     "promoteMaster": (_OPERATOR_MESSAGE__PROMOTE_MASTER, read_promote_master, 2),
     "removeMaster": (_OPERATOR_MESSAGE__REMOVE_MASTER, read_remove_master, 2),

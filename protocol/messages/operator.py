@@ -137,6 +137,7 @@ class ReadEntries:
     call: int = 0
     first: int = 0
     last: int = 0
+    wait_ns: int = 0
 
 
 @record
@@ -341,6 +342,8 @@ class LogEntry:
 class EntriesPart:
     call: int = 0
     entries: tuple[LogEntry, ...] = ()
+    first: int = 0
+    committed: int = 0
 
 
 @record

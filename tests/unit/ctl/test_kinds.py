@@ -9,7 +9,8 @@ import pytest
 from master.ctl.backup import back_up_directory, restore
 from master.ctl.kinds import LONE, MASTERS, kind_of_archive, kind_of_backup
 from master.ctl.log_files import verify
-from master.ctl.replay import replay
+from master.ctl.past import past_of_archive
+from master.ctl.replay import open_masters_log, replay
 from rlog.alone.core.state import digest, dump
 from rlog.archive import open_archive
 from rlog.backup import read_backup
@@ -54,7 +55,8 @@ def test_log_by_itself_is_known_proven_and_replayed(
         assert kind_of_archive(archive) is LONE
     verify(directory)
     assert "no findings" in capfd.readouterr().out
-    replay(directory, "", 0, "json")
+    with open_masters_log(directory) as archive:
+        replay(past_of_archive(archive), "", 0, "json")
     shown = json.loads(capfd.readouterr().out)
     assert shown["digest"] == digest(busy_leader().replay())
     assert [space["space"] for space in shown["spaces"]] == ["s"]

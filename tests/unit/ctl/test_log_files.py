@@ -13,7 +13,8 @@ import pytest
 from master.core.snapshot import dump
 from master.core.state import State
 from master.ctl.log_files import export, verify
-from master.ctl.replay import Replay, replay
+from master.ctl.past import past_of_archive
+from master.ctl.replay import Replay, open_masters_log, replay
 from master.ctl.target import CommandError, MisuseError
 from protocol.errors import Broken
 from rlog.archive import open_archive
@@ -75,7 +76,8 @@ def exported(directory: Path, capsys: pytest.CaptureFixture[str], **how: Any) ->
 
 def replayed(directory: Path, capsys: pytest.CaptureFixture[str], until: str = "") -> Any:
     capsys.readouterr()
-    replay(str(directory), until, 0, "json")
+    with open_masters_log(str(directory)) as archive:
+        replay(past_of_archive(archive), until, 0, "json")
     return json.loads(capsys.readouterr().out)
 
 
@@ -106,8 +108,8 @@ def test_export_keeps_to_the_entries_asked_for(
 def test_replay_reaches_the_leaders_state(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leader = busy_leader()
     with open_archive(str(sound)) as archive:
-        whole = Replay(archive)
-        whole.run(archive.outline.last, lambda index: None)
+        whole = Replay.of_archive(archive)
+        whole.run(archive.payloads(archive.outline.last), lambda index: None)
     assert isinstance(whole.state, State)
     assert dump(whole.state) == dump(leader.replay())
 
@@ -139,10 +141,14 @@ def test_replay_until_an_entry_or_its_time_is_the_same(
     ],
 )
 def test_replay_refuses_what_it_cannot_reach(
-    snapshotted: Path, until: str, trouble: type[Exception], text: str
+    snapshotted: Path,
+    capsys: pytest.CaptureFixture[str],
+    until: str,
+    trouble: type[Exception],
+    text: str,
 ) -> None:
     with pytest.raises(trouble, match=text):
-        replay(str(snapshotted), until, 0, "table")
+        replayed(snapshotted, capsys, until)
 
 
 def test_directory_without_a_log_is_named(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.messages.values import Quantity
 from rlog.clearing import Cleared
+from rlog.following import Caller, Say
 from rlog.operators import LogDesk
 from rlog.raft_changes import ChangeRefused
 from tests.unit.master.links import RecordedLink
@@ -84,8 +85,11 @@ class Desk:
     def query(self, view: Any, done: Callable[[Sequence[Any] | Fault], None]) -> None:
         done(self.views)
 
-    def answer(self, request: ReadSnapshot | ReadEntries) -> OperatorMessage:
-        return Failed(request.call, "COMPACTED", "not held")
+    def answer(self, request: ReadSnapshot | ReadEntries, caller: Caller, say: Say) -> None:
+        say(Failed(request.call, "COMPACTED", "not held"))
+
+    def forget(self, caller: Caller) -> None:
+        self.submitted.append(caller)
 
     def compact(self, done: Callable[[Any], None]) -> None:
         done(self.outcome)
