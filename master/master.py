@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
 from protocol.messages.framework import Kept
 from protocol.messages.link import Leader, LinkRole
+from protocol.messages.operator import Explain, Finding
 from protocol.server import Server
 from rlog.copying import LogCopier
 from rlog.dump import Dumper
@@ -99,7 +100,7 @@ class Master:
                     submit, self._sessions, self._performer, self._spaces, probe
                 ),
                 LinkRole.OPERATOR: OperatorReceiver(
-                    submit, self._loop.query, desk, lambda *asked: explain(settings, *asked), probe
+                    submit, self._loop.query, desk, _explain_by(settings, clock_ns), probe
                 ),
                 LinkRole.REPLICA: self._log.receiver,
             },
@@ -162,6 +163,13 @@ class Master:
         """Tell every link who leads, and who may after that."""
         masters = self._log.configuration.voters
         self._server.announce_leader(replace(self._word, origin=self.state.origin, masters=masters))
+
+
+def _explain_by(
+    settings: Settings, clock_ns: Callable[[], int]
+) -> Callable[[State, Explain], Sequence[Finding]]:
+    """Return how a question is explained as of now."""
+    return lambda state, asked: explain(settings, state, asked, clock_ns())
 
 
 def _settings(config: MasterConfig) -> Settings:

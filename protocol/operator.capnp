@@ -14,7 +14,7 @@ struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Te
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
-struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; }   # why it is, or is not, offered anything; one of both
+struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; taskId @3 :Text; }   # why a framework or a role is, or is not, offered anything; of a task what it waits for
 # Changes of who leads and who belongs are answered when they are committed.
 struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
 struct PromoteMaster { call @0 :UInt64; address @1 :Text; }            # a learner that has caught up becomes a voter

@@ -8,11 +8,12 @@ from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import SHARE_UNITS, Sorter
 from master.allocator.tree import lineage
 from master.core.allocation import Wishes, standings
+from master.core.explaining_tasks import explain_task, find_launch
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
 from master.core.state import State, free_of, held_by_role, shared_capacity, weight_of
 from master.core.validity import format_duration
-from protocol.ids import FrameworkId
+from protocol.ids import FrameworkId, TaskId
 from protocol.messages.operator import Explain, Finding
 from protocol.quantities import format_quantities
 
@@ -21,12 +22,18 @@ NAMED_MAX = 5  # roles or frameworks that are named as served earlier
 SECOND_NS = 1_000_000_000
 
 
-def explain(settings: Settings, state: State, question: Explain) -> tuple[Finding, ...]:
+def explain(
+    settings: Settings, state: State, question: Explain, now_ns: int
+) -> tuple[Finding, ...]:
     """Return what stands in the way of a framework's roles, or how a role stands.
 
-    Nothing is found of a framework that is not known.
+    Of a task: what became of it, and what it waits for. Nothing is found of a framework or a task
+    that is not known.
     """
-    explainer = _Explainer(state, settings)
+    if question.task_id:
+        task = find_launch(state, FrameworkId(question.framework_id), TaskId(question.task_id))
+        return () if task is None else tuple(explain_task(state, task, now_ns))
+    explainer = _Explainer(state, settings, now_ns)
     if not question.framework_id:
         return tuple(explainer.explain_role(question.role))
     framework = state.frameworks.get(FrameworkId(question.framework_id))
@@ -40,11 +47,11 @@ class _Reason:
 
 
 class _Explainer:
-    def __init__(self, state: State, settings: Settings) -> None:
-        self._state = state
+    def __init__(self, state: State, settings: Settings, now_ns: int) -> None:
+        self._state, self._now_ns = state, now_ns
         self._taking_part = standings(state, settings.fairness_excludes)
         self._order = Ledger(self._taking_part).order()
-        self._wishes = Wishes(state, settings, state.now_ns)
+        self._wishes = Wishes(state, settings, now_ns)
         self._rations = Rations(state.quotas, held_by_role(state), state.capacity)
         self._settings = settings
 
@@ -162,7 +169,7 @@ class _Explainer:
             return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or others' guarantees")
         if self._wishes.is_refused(framework_id, role, supply):
             refusal = state.soft.refusals[FrameworkId(framework_id)][role, agent.id]
-            seconds = max(1, (refusal.until_ns - state.now_ns) // SECOND_NS)
+            seconds = max(1, (refusal.until_ns - self._now_ns) // SECOND_NS)
             limit = format_duration(_rounded(seconds) * SECOND_NS)
             return _Reason("REFUSED", f"refused by it for up to {limit} more; a revive ends that")
         return _Reason("FREE", "free: offered in its turn")

@@ -1,8 +1,9 @@
-"""`quorate explain`: why a framework or a role is, or is not, offered anything."""
+"""`quorate explain`: why a framework or a role is, or is not, offered anything; a task's case."""
 
 import json
 import sys
 
+from master.ctl.actions import find_task
 from master.ctl.asking import ask_over, connect, list_all, run
 from master.ctl.target import CommandError, Target
 from protocol.client import OperatorClient
@@ -13,11 +14,15 @@ from protocol.messages.operator import (
     FrameworkView,
     ListFrameworks,
     ListRoles,
+    ListTasks,
 )
 
 
 def explain(target: Target, name: str, form: str) -> None:
-    """Explain the framework of this id or name, or else the role. Raises: CommandError."""
+    """Explain the framework of this id or name, else the role, else the task.
+
+    Raises: CommandError.
+    """
     findings = run(_ask(target, name))
     if form == "json":
         sys.stdout.write(json.dumps([_plain(each) for each in findings], indent=2) + "\n")
@@ -52,9 +57,13 @@ async def _question(client: OperatorClient, name: str) -> Explain:
         return Explain(framework_id=ids[0])
     if any(view.role == name for view in await list_all(client, ListRoles())):
         return Explain(role=name)
-    raise CommandError(
-        f"no framework and no role {name}; see `quorate frameworks` and `quorate roles`"
-    )
+    if not await list_all(client, ListTasks(task=name)):
+        raise CommandError(
+            f"no framework, no role and no task {name}; see `quorate frameworks`, "
+            "`quorate roles` and `quorate ps -a`"
+        )
+    status = (await find_task(client, name, is_all=True)).status
+    return Explain(framework_id=status.framework_id, task_id=status.task_id)
 
 
 def _line(finding: Finding) -> str:

@@ -122,13 +122,13 @@ def set_weight(
 
 @app.command("explain")
 def explain(
-    name: Annotated[str, typer.Argument(metavar="FRAMEWORK|ROLE", help="Its id or name.")],
+    name: Annotated[str, typer.Argument(metavar="FRAMEWORK|ROLE|TASK", help="Its id or name.")],
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
     output: Output = "table",
 ) -> None:
-    """Say why a framework or a role is, or is not, offered anything."""
+    """Say why a framework or a role is, or is not, offered anything; what a task waits for."""
     from master.ctl.explain import explain
     from master.ctl.target import find_target
 

@@ -336,6 +336,7 @@ _EXPLAIN = _OPERATOR.Explain.schema.fields
 _EXPLAIN__CALL = _EXPLAIN["call"]
 _EXPLAIN__FRAMEWORK_ID = _EXPLAIN["frameworkId"]
 _EXPLAIN__ROLE = _EXPLAIN["role"]
+_EXPLAIN__TASK_ID = _EXPLAIN["taskId"]
 
 
 def read_explain(reader: Any) -> Explain:
@@ -344,6 +345,7 @@ def read_explain(reader: Any) -> Explain:
         get(_EXPLAIN__CALL),
         get(_EXPLAIN__FRAMEWORK_ID),
         get(_EXPLAIN__ROLE),
+        get(_EXPLAIN__TASK_ID),
     )
 
 
@@ -355,6 +357,8 @@ def write_explain(message: Explain, builder: Any) -> None:
         put(_EXPLAIN__FRAMEWORK_ID, message.framework_id)
     if message.role:
         put(_EXPLAIN__ROLE, message.role)
+    if message.task_id:
+        put(_EXPLAIN__TASK_ID, message.task_id)
 
 
 _ADD_MASTER = _OPERATOR.AddMaster.schema.fields
@@ -1425,7 +1429,7 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "quotas": (_OPERATOR_MESSAGE__QUOTAS, read_quotas, 3),
     "compactLog": (_OPERATOR_MESSAGE__COMPACT_LOG, read_compact_log, 1),
     "logCompacted": (_OPERATOR_MESSAGE__LOG_COMPACTED, read_log_compacted, 6),
-    "explain": (_OPERATOR_MESSAGE__EXPLAIN, read_explain, 3),
+    "explain": (_OPERATOR_MESSAGE__EXPLAIN, read_explain, 4),
     "explanation": (_OPERATOR_MESSAGE__EXPLANATION, read_explanation, 2),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {

@@ -89,6 +89,7 @@ class Explain:
     call: int = 0
     framework_id: str = ""
     role: str = ""
+    task_id: str = ""
 
 
 @record

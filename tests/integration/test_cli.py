@@ -84,8 +84,10 @@ def test_explain_says_why_nothing_is_offered(cluster: Cluster) -> None:
     assert "it wants no offers in this role until it revives them" in ran.stdout
     ran = cluster.quorate("explain", "greedy", "-o", "json")
     assert "NOBODY_WANTS" in {finding["reason"] for finding in json.loads(ran.stdout)}
+    ran = cluster.quorate("explain", "taker-0")
+    assert ran.stdout.startswith(f"{task['framework_id']}/taker-0\n  RUNNING on "), ran.stderr
     ran = cluster.quorate("explain", "nobody-at-all")
-    assert (ran.returncode, "no framework and no role nobody-at-all" in ran.stderr) == (1, True)
+    assert (ran.returncode, "no role and no task nobody-at-all" in ran.stderr) == (1, True)
 
 
 def test_weight_is_remembered(cluster: Cluster) -> None:

@@ -240,11 +240,14 @@ class Script:
         self.leader.crash()
 
     def do_explain(self, words: list[str], options: Options) -> None:
-        """explain FRAMEWORK|ROLE"""
-        framework_id = self._framework_id(words[0])
+        """explain FRAMEWORK|ROLE|FRAMEWORK/TASK"""
+        owner, _, task_id = words[0].partition("/")
+        framework_id = self._framework_id(owner)
         is_framework = framework_id in self.leader.state.frameworks
-        asked = Explain(1, framework_id) if is_framework else Explain(1, role=words[0])
-        for each in explain(Settings(), self.leader.state, asked):
+        asked = Explain(1, role=words[0])
+        if is_framework:
+            asked = Explain(1, framework_id, task_id=task_id)
+        for each in explain(Settings(), self.leader.state, asked, self.leader.now_ns):
             named = f" {each.count}: {', '.join(each.examples)}" if each.count else ""
             about = self.names.framework(each.about)
             self.lines.append(self.names.translate(f"{about} {each.reason} {each.text}{named}"))

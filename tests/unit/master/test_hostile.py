@@ -186,7 +186,7 @@ class Victim:
             submit,
             self.loop.query,
             LogDesk(lambda: (), lambda verb, name, done: done(None), copier),
-            lambda *asked: explain(Settings(), *asked),
+            lambda state, asked: explain(Settings(), state, asked, self.now_ns),
             self.probe,
         )
         self.agent, self.framework = RecordedLink("a1"), RecordedLink("web")
