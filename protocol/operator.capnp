@@ -32,6 +32,7 @@ struct MasterView {
   address @0 :Text; role @1 :Text; term @2 :UInt64; committed @3 :UInt64; applied @4 :UInt64; isReachable @5 :Bool; version @6 :Text;
   last @7 :UInt64; snapshotIndex @8 :UInt64; snapshotBytes @9 :UInt64; fsyncNs @10 :UInt64; usedBytes @11 :UInt64; freeBytes @12 :UInt64;
   member @13 :Text; lag @14 :UInt64; clusterId @15 :Text;      # member: voter, learner, removed or nothing; lag: entries it lacks, as the leader knows
+  trouble @16 :Text;                                            # why who answers has no link to it
 }
 struct AgentView {
   agentId @0 :Text; hostname @1 :Text; address @2 :Text; state @3 :Text;       # state: connected, disconnected, unreachable

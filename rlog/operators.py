@@ -171,6 +171,7 @@ def list_members(log: ReplicatedLog, roster: Roster, version: str) -> tuple[Mast
             is_reachable=name in log.reachable,
             member=member,
             lag=lags.get(name, 0),
+            trouble=log.trouble_of(name),
         )
         for name, member in members.items()
         if name != log.name

@@ -54,7 +54,7 @@ class ReplicatedLog(MemberView):
         self._dumper = dumper or InlineDumper()
         self._rng = rng
         self._probe = probe or SilentLogProbe()
-        self._transport = Transport(identity, self, rng, config.election_timeout_s)
+        self._transport = Transport(config, identity, self, rng)
         self._room = RoomWatch(config.directory, self._resume)
         self._reader: LogReader
         self._executor: ThreadPoolExecutor
@@ -95,6 +95,10 @@ class ReplicatedLog(MemberView):
     def reachable(self) -> frozenset[str]:
         """The other members to which a link is open."""
         return self._transport.reachable
+
+    def trouble_of(self, name: str) -> str:
+        """Return why there is no link to a member; empty when there is one."""
+        return self._transport.trouble_of(name)
 
     @property
     def window_free(self) -> int:
@@ -205,12 +209,6 @@ class ReplicatedLog(MemberView):
             self._break(error)
         else:
             self.kick()
-
-    def is_member(self, name: str) -> bool:
-        """Whether `name` belongs by the log or by the configuration of this process."""
-        known, config = self.configuration.members, self._config
-        named = (*known, *config.voters, *(() if known else config.join))
-        return name != self.name and name in named
 
     # Turns
 

@@ -62,7 +62,10 @@ class Roster:
         Raises: ChangeRefused, NotLeader, Overloaded; TimedOut: it may still be committed.
         """
         raft = self._leading()
-        index, term = VERBS[verb](raft, name), raft.term
+        try:
+            index, term = VERBS[verb](raft, name), raft.term
+        except ChangeRefused as refusal:
+            raise self._explained(refusal, name) from None
         if raft.committed >= index:
             return  # it was made before
         self._log.kick()
@@ -94,6 +97,13 @@ class Roster:
         while raft.leader != name:
             self._check_time(until_s, f"{name} does not lead yet; look at the masters")
             await asyncio.sleep(POLL_S)
+
+    def _explained(self, refusal: ChangeRefused, name: str) -> ChangeRefused:
+        """Return why a silent member is silent, if its link knows."""
+        trouble = self._log.trouble_of(name)
+        if refusal.reason != "SILENT" or not trouble:
+            return refusal
+        return ChangeRefused(f"{name} does not answer the leader: {trouble}", refusal.reason)
 
     def _leading(self) -> Raft:
         raft = self._log.raft

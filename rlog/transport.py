@@ -13,8 +13,10 @@ from protocol.handshake import LinkIdentity
 from protocol.links import Link, LinkPace
 from protocol.messages.link import Hello, Leader, LinkRefused, LinkRole
 from protocol.peer import Peer
+from rlog.acquaintances import Acquaintances
 from rlog.codec import decode_raft_message, encode_raft_message
-from rlog.membership import is_known
+from rlog.config import LogConfig
+from rlog.membership import Configuration, is_known
 from rlog.messages import AppendEntries, InstallSnapshot, RaftMessage, RequestVote
 
 SILENCE_S = 10.0  # only ends links to machines that vanished; elections notice far earlier
@@ -38,8 +40,9 @@ class Ear(Protocol):
     def receive(self, name: str, message: RaftMessage) -> None:
         """A member sent this."""
 
-    def is_member(self, name: str) -> bool:
-        """Whether anything of this member may be heard."""
+    @property
+    def configuration(self) -> Configuration:
+        """Who belongs by our log."""
 
     @property
     def cluster_id(self) -> str:
@@ -50,11 +53,12 @@ class Transport:
     """The network of one member: outgoing links, and what comes in over the server's."""
 
     def __init__(
-        self, identity: LinkIdentity, ear: Ear, rng: random.Random, election_timeout_s: float
+        self, config: LogConfig, identity: LinkIdentity, ear: Ear, rng: random.Random
     ) -> None:
         self._identity = replace(identity, cluster_id=lambda: ear.cluster_id)
         self._ear = ear
         self._rng = rng
+        election_timeout_s = config.election_timeout_s
         self._pace = LinkPace(
             retry_first_s=election_timeout_s / 10,
             retry_max_s=election_timeout_s,
@@ -67,18 +71,26 @@ class Transport:
         self._leaving: set[asyncio.Task[None]] = set()
         self._is_open = True
         self._encoded: tuple[RaftMessage, bytes] | None = None
-        self.incoming = Incoming(ear, self._welcome)
+        self._acquaintances = Acquaintances(config, ear)
+        self.incoming = Incoming(ear, self._acquaintances, self._welcome)
 
     @property
     def reachable(self) -> frozenset[str]:
         """The members to which a link is open."""
         return frozenset(n for n, link in self._links.items() if _is_open(link))
 
+    def trouble_of(self, name: str) -> str:
+        """Return why there is no link to a member, in a few words; empty when there is one."""
+        link = self._links.get(name)
+        if link is None or link.peer is not None:
+            return ""
+        return link.refusal[1] if link.refusal is not None else link.failure
+
     def reach(self, name: str) -> None:
         """Keep a link to a member."""
         self._guests.discard(name)
         if name not in self._links and self._is_open:
-            outgoing = Outgoing(name, self._ear)
+            outgoing = Outgoing(name, self._ear, self._acquaintances)
             end = self._part
             # Under another name its messages would never be told apart from a stranger's.
             identity = replace(self._identity, expects=name)
@@ -146,11 +158,12 @@ def _is_open(link: Link) -> bool:
 
 
 class Outgoing:
-    """Our end of a link to a member; nothing is ever said to us over it."""
+    """Our end of a link to a member; nothing is said to us over it but who leads and belongs."""
 
-    def __init__(self, name: str, ear: Ear) -> None:
+    def __init__(self, name: str, ear: Ear, acquaintances: Acquaintances) -> None:
         self._name = name
         self._ear = ear
+        self._acquaintances = acquaintances
 
     def connected(self, peer: Peer) -> None:
         self._ear.connected(self._name)
@@ -159,7 +172,7 @@ class Outgoing:
         raise Malformed("a replica answered over the link it was called on")
 
     def leader_changed(self, peer: Peer, leader: Leader) -> None:
-        return
+        self._acquaintances.hear(self._name, leader.masters)
 
     def disconnected(self, peer: Peer, reason: str) -> None:
         self._ear.disconnected(self._name)
@@ -168,8 +181,11 @@ class Outgoing:
 class Incoming:
     """The server's links of role REPLICA: who may speak, and what it may say."""
 
-    def __init__(self, ear: Ear, welcome: Callable[[str], None]) -> None:
+    def __init__(
+        self, ear: Ear, acquaintances: Acquaintances, welcome: Callable[[str], None]
+    ) -> None:
         self._ear = ear
+        self._acquaintances = acquaintances
         self._welcome = welcome
         self._strangers: dict[str, None] = {}  # refused, and logged once: they try on
 
@@ -213,15 +229,27 @@ class Incoming:
                 name, "a master of another cluster was refused", ours=ours, theirs=theirs
             )
             return LinkRefused(
-                "WRONG_CLUSTER_ID",
+                WRONG_ID,
                 f"{name} belongs to the cluster with id {theirs}, but here is {ours}; one of the "
                 "two was given the other's address",
             )
-        if self._ear.is_member(name) or (ours and ours == theirs):
+        known = self._acquaintances
+        if known.is_member(name) or (ours and ours == theirs):
             return None
-        self._log_once(name, "a replica that is no voter was refused")
-        return LinkRefused(
-            "NOT_A_VOTER", f"{name} is not among the voters here; compare the masters' voters"
+        if theirs and known.is_waiting:
+            self._ask_about(name)
+        else:
+            self._log_once(name, "a replica that is no voter was refused")
+        return LinkRefused(NO_MEMBER, known.explain_refusal(name))
+
+    def _ask_about(self, name: str) -> None:
+        """Call those that we know, who say at once who belongs; the stranger calls again."""
+        for known in self._acquaintances.named:
+            self._welcome(known)
+        self._log_once(
+            name,
+            "a master that those we know have not told of is refused until they do",
+            known=",".join(self._acquaintances.named),
         )
 
     def _log_once(self, name: str, event: str, **fields: str) -> None:

@@ -194,7 +194,8 @@ def _add_told(view: MasterView, told: list[tuple[MasterView, ...]]) -> MasterVie
         for known in views:
             is_better = known.member and view.member in ("", "removed")
             if known.address == view.address and is_better:
-                view = replace(view, member=known.member, lag=known.lag)
+                trouble = known.trouble if leading else ""
+                view = replace(view, member=known.member, lag=known.lag, trouble=trouble)
     return view
 
 

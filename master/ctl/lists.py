@@ -57,18 +57,24 @@ def show_list(what: str, target: Target, form: str, is_all: bool = False) -> Non
         return
     show(console, kind, views, form, now_ns())
     if kind is MasterView and form == "table":
-        _show_ids(views)
+        _show_below(views)
     if kind is MasterView and not any(view.role == "leader" for view in views):
         raise CommandError("no master leads: more than half of the masters must be reachable")
 
 
-def _show_ids(views: Sequence[MasterView]) -> None:
-    """Print the cluster's id; several are two clusters that know each other's addresses."""
+def _show_below(views: Sequence[MasterView]) -> None:
+    """Print the cluster's id and whom its leader does not reach.
+
+    Several ids are two clusters that know each other's addresses.
+    """
     ids = {view.cluster_id: view.address for view in views if view.cluster_id}
     if len(ids) == 1:
         sys.stdout.write(f"cluster id {next(iter(ids))}\n")
     for cluster_id, address in ids.items() if len(ids) > 1 else ():
         sys.stderr.write(f"{address} is in another cluster: id {cluster_id}\n")
+    for view in views:
+        if view.trouble:
+            sys.stderr.write(f"{view.address} does not answer the leader: {view.trouble}\n")
 
 
 async def fetch(what: str, target: Target, is_all: bool = False) -> tuple[type, Sequence[Any]]:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from master.ctl.asking import ask_over, connect, run
 from master.ctl.target import CommandError, Target
 from protocol.client import OperatorClient
+from protocol.errors import Unavailable
 from protocol.messages.operator import (
     AddMaster,
     Done,
@@ -27,6 +28,7 @@ from protocol.messages.operator import (
 
 POLL_S = 0.2
 CHANGE_S_MAX = 20.0  # a change may wait for an election, and for the change before it
+LINK_S_MAX = 5.0  # the leader calls a new member at once, and again soon when that is refused
 PASSING = ("LAGGING", "SILENT")  # reasons that time may cure
 
 
@@ -37,9 +39,10 @@ def add_master(target: Target, address: str) -> None:
         client = await connect(target)
         try:
             await _add(client, address)
+            _say(f"{address}: added; when it has caught up: quorate masters promote {address}")
+            await _look_for(client, address)
         finally:
             await client.close()
-        _say(f"{address}: added; when it has caught up: quorate masters promote {address}")
 
     run(work())
 
@@ -110,6 +113,18 @@ def transfer_leadership(target: Target, address: str) -> None:
 
 async def _add(client: OperatorClient, address: str) -> None:
     await _ask(client, AddMaster(address=address))
+
+
+async def _look_for(client: OperatorClient, address: str) -> None:
+    """Warn of a new member to which the leader finds no link within a moment, and say why."""
+    until_s = time.monotonic() + LINK_S_MAX
+    with suppress(Unavailable):  # it is added, whatever comes of the one that said so
+        while not (view := await _find(client, address)).is_reachable:
+            if time.monotonic() >= until_s:
+                trouble = view.trouble or "no answer"
+                sys.stderr.write(f"{address}: does not answer the leader yet: {trouble}\n")
+                return
+            await asyncio.sleep(POLL_S)
 
 
 async def _promote(client: OperatorClient, address: str, wait_s: float) -> None:

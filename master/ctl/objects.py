@@ -45,6 +45,7 @@ def plain_master(view: MasterView) -> Plain:
         "lag": view.lag,
         "cluster_id": view.cluster_id,
         "version": view.version,
+        "trouble": view.trouble,
     }
 
 

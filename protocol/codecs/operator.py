@@ -570,6 +570,7 @@ _MASTER_VIEW__FREE_BYTES = _MASTER_VIEW["freeBytes"]
 _MASTER_VIEW__MEMBER = _MASTER_VIEW["member"]
 _MASTER_VIEW__LAG = _MASTER_VIEW["lag"]
 _MASTER_VIEW__CLUSTER_ID = _MASTER_VIEW["clusterId"]
+_MASTER_VIEW__TROUBLE = _MASTER_VIEW["trouble"]
 
 
 def read_master_view(reader: Any) -> MasterView:
@@ -591,6 +592,7 @@ def read_master_view(reader: Any) -> MasterView:
         get(_MASTER_VIEW__MEMBER),
         get(_MASTER_VIEW__LAG),
         get(_MASTER_VIEW__CLUSTER_ID),
+        get(_MASTER_VIEW__TROUBLE),
     )
 
 
@@ -628,6 +630,8 @@ def write_master_view(message: MasterView, builder: Any) -> None:
         put(_MASTER_VIEW__LAG, message.lag)
     if message.cluster_id:
         put(_MASTER_VIEW__CLUSTER_ID, message.cluster_id)
+    if message.trouble:
+        put(_MASTER_VIEW__TROUBLE, message.trouble)
 
 
 _AGENT_VIEW = _OPERATOR.AgentView.schema.fields
@@ -911,7 +915,7 @@ def read_masters(reader: Any) -> Masters:
     get = reader._get_by_field
     return Masters(
         get(_MASTERS__CALL),
-        schema.read_structs(get(_MASTERS__MASTERS), read_master_view, 16),
+        schema.read_structs(get(_MASTERS__MASTERS), read_master_view, 17),
     )
 
 

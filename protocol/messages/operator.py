@@ -164,6 +164,7 @@ class MasterView:
     member: str = ""
     lag: int = 0
     cluster_id: str = ""
+    trouble: str = ""
 
 
 @record

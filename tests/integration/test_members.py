@@ -130,6 +130,27 @@ def test_killed_master_is_replaced(cluster: Cluster) -> None:
     assert voters(cluster) == {*cluster.embedded.addresses, new} - {killed}
 
 
+def test_newcomer_that_names_one_follower_is_told_who_leads(cluster: Cluster) -> None:
+    follower = next(a for a in cluster.embedded.addresses if a != leader(cluster))
+    new = start_newcomer(cluster, "m4", "--join", follower)
+    do(cluster, "add", new)
+    do(cluster, "promote", new, "--wait", "20")
+    assert voters(cluster) == {*cluster.embedded.addresses, new}
+
+
+def test_newcomer_that_names_nobody_of_the_cluster_is_reported_with_why(cluster: Cluster) -> None:
+    new = start_newcomer(cluster, "m4", "--join", "127.0.0.1:9")
+    reason = f"{new} knows only 127.0.0.1:9, none of whom has said yet that "
+    ran = cluster.quorate("masters", "add", new)
+    assert ran.returncode == 0
+    assert f"{new}: does not answer the leader yet: {reason}" in ran.stderr
+    ran = cluster.quorate("masters", "promote", new)
+    assert (ran.returncode, f"the leader: {reason}" in ran.stderr) == (1, True)
+    assert f"start {new} with --join {leader(cluster)}" in ran.stderr
+    assert f"{new} does not answer the leader: {reason}" in cluster.quorate("masters").stderr
+    assert look(cluster)[new]["trouble"].startswith(reason)
+
+
 def test_agents_and_schedulers_follow_masters_that_are_all_replaced(tmp_path: Path) -> None:
     with running_cluster(3, 1, tmp_path / "cluster") as cluster:
         run = cluster.run("loyal", "echo ready; until [ -e go ]; do sleep 0.1; done; exit 5")

@@ -9,7 +9,7 @@ from typing import Any
 from protocol.credentials import Credentials
 from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
-from protocol.messages.link import LinkRole
+from protocol.messages.link import Leader, LinkRole
 from protocol.server import Server, ServerConfig
 from rlog.config import LogConfig
 from rlog.log import Committed
@@ -56,10 +56,15 @@ class Site:
             {LinkRole.REPLICA: self.log.receiver},
             self.log.admit,
         )
+        self.log.notices.on_members = self._announce
 
     async def start(self) -> None:
         await self.log.start(self.reader)
         await self._server.start(*parse_address(self.name))
+        self._announce()
+
+    def _announce(self) -> None:
+        self._server.announce_leader(Leader(masters=self.log.configuration.voters))
 
     async def stop(self) -> None:
         await self.log.stop()
