@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
+from master.core import versions
 from protocol.settings import load_settings
 from rlog.member import MemberConfig, Seconds
 
@@ -13,6 +14,7 @@ class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_onl
     """One master's settings. Addresses are `host:port`."""
 
     NOUN: ClassVar[str] = "master"
+    LOG_VERSION: ClassVar[int] = versions.VERSION
     RISK: ClassVar[str] = "start and kill tasks"
 
     data_dir: str = "/var/lib/quorate/master"

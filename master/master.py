@@ -78,7 +78,7 @@ class Master:
         self._log.notices.on_members = self._announce
         roster = Roster(log_config, self._log)
         settings = _settings(config)
-        registrar = Registrar(settings, lambda: self._log.cluster_id)
+        registrar = Registrar(settings, lambda: self._log.cluster_id, self._log.slowest)
         self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow

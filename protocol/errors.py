@@ -66,6 +66,10 @@ class DamagedLog(CorruptLog):
     """The file of the log holds bytes that were never written to it."""
 
 
+class NewerLog(Broken):
+    """The log was written by a newer version of this program; nothing is wrong with it."""
+
+
 class StorageLost(Broken):
     """The disk refuses or is full: nothing can be promised any more."""
 

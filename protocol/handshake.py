@@ -60,6 +60,7 @@ class LinkIdentity:
     cluster: str = ""
     expects: str = ""
     cluster_id: Callable[[], str] = no_id  # asked at each call: replicas learn it late
+    log_version: int = 0
     token_bytes: TokenBytes = field(default=secrets.token_bytes, repr=False)
 
     def __post_init__(self) -> None:
@@ -221,6 +222,7 @@ class ClientHandshake:
             nonce=identity.token_bytes(scram.NONCE_BYTES),
             cluster=identity.cluster,
             cluster_id=identity.cluster_id(),
+            log_version=identity.log_version,
         )
         self._keys: scram.Keys | None = None
         self._transcript = b""

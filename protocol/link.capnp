@@ -12,6 +12,7 @@ struct Hello {
   nonce @6 :Data;
   cluster @7 :Text;               # cluster name; empty: any
   clusterId @8 :Text;             # of a replica: drawn at its cluster's founding; empty: not known yet
+  logVersion @9 :UInt16;          # of a replica: the newest version of the log that it understands; 0: 1
 }
 struct Challenge { nonce @0 :Data; salt @1 :Data; iterations @2 :UInt32; }
 struct Proof { proof @0 :Data; }

@@ -87,7 +87,10 @@ def derive_keys(secret: str, salt: bytes, iterations: int) -> Keys:
 
 
 def greeting_transcript(hello: Hello, challenge: Challenge) -> bytes:
-    """The auth message: what both sides said so far, so that nothing of it can be changed."""
+    """The auth message: what both sides said so far, so that nothing of it can be changed.
+
+    Later fields of a hello do not belong to it, or no older server could tell who calls.
+    """
     return _joined(
         b"quorate link",
         _number(hello.protocol_min),

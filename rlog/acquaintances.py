@@ -41,6 +41,11 @@ class Acquaintances:
         return tuple(name for name in (*config.voters, *config.join) if name != config.name)
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """Those who belong by the log."""
+        return tuple(n for n in self._known.configuration.members if n != self._config.name)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether we do not know for ourselves yet who belongs."""
         return not self._known.cluster_id

@@ -3,6 +3,8 @@
 import secrets
 from dataclasses import dataclass, field
 
+from rlog.versions import FIRST
+
 ELECTION_TIMEOUT_S = 0.5
 
 
@@ -27,6 +29,7 @@ class LogConfig:
     snapshot_bytes: int = 64 << 20  # the same by size
     keep_entries: int = 5_000  # left in front of a snapshot, for followers a little behind
     join: tuple[str, ...] = ()  # with no voters: members by whom this one may be added
+    version: int = FIRST  # of what the log holds: the newest that this member understands
     proposed_id: str = field(default_factory=draw_id)  # of the cluster, if this member founds it
 
     def __post_init__(self) -> None:

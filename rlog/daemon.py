@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 import structlog
 import uvloop
 
-from protocol.errors import Broken, CorruptLog, Fault
+from protocol.errors import Broken, CorruptLog, Fault, NewerLog
 from protocol.settings import ConfigError
 from rlog.member import MemberConfig
 from rlog.repair import prepare
@@ -57,6 +57,8 @@ def run_member(command: str, config: MemberConfig, serve: Serve) -> None:
     try:
         os.makedirs(config.data_dir, mode=0o700, exist_ok=True)
         _serve_on_sound_data(config, serve)
+    except NewerLog as error:
+        give_up(command, f"{config.data_dir}: {error}", 1)
     except (Fault, ConfigError) as error:
         give_up(command, str(error), 1)
     except OSError as error:

@@ -9,6 +9,7 @@ from protocol.links import parse_address
 from protocol.server import ServerConfig
 from protocol.settings import ConfigError
 from rlog.config import LogConfig
+from rlog.versions import FIRST
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -19,6 +20,7 @@ class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """One member's settings. Addresses are `host:port`."""
 
     NOUN: ClassVar[str] = "member"
+    LOG_VERSION: ClassVar[int] = FIRST  # of what it keeps in its log
     RISK: ClassVar[str] = "read and change everything"  # what everybody may do without secrets
 
     listen: str = "127.0.0.1:7000"
@@ -61,6 +63,7 @@ class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             cluster=self.cluster,
             election_timeout_s=self.election_timeout_s,
             join=self.join,
+            version=self.LOG_VERSION,
         )
 
     def server(self, credentials: Credentials) -> ServerConfig:

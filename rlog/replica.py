@@ -96,10 +96,6 @@ class ReplicatedLog(MemberView):
         """The other members to which a link is open."""
         return self._transport.reachable
 
-    def trouble_of(self, name: str) -> str:
-        """Return why there is no link to a member; empty when there is one."""
-        return self._transport.trouble_of(name)
-
     @property
     def window_free(self) -> int:
         """How many more appends are welcome now."""

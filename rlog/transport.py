@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -18,14 +18,16 @@ from rlog.codec import decode_raft_message, encode_raft_message
 from rlog.config import LogConfig
 from rlog.membership import Configuration, is_known
 from rlog.messages import AppendEntries, InstallSnapshot, RaftMessage, RequestVote
+from rlog.versions import FIRST, Slowest, nobody
 
 SILENCE_S = 10.0  # only ends links to machines that vanished; elections notice far earlier
 REFUSED_S = 2.0  # between tries of a member that wants us not
 GUESTS_MAX = 16  # more members than a cluster has
-STRANGERS_MAX = 64  # names remembered as logged
+STRANGERS_MAX = 64  # names of which something is remembered
 NO_MEMBER, WRONG_ID = "NOT_A_VOTER", "WRONG_CLUSTER_ID"
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Ear(Protocol):
@@ -55,7 +57,9 @@ class Transport:
     def __init__(
         self, config: LogConfig, identity: LinkIdentity, ear: Ear, rng: random.Random
     ) -> None:
-        self._identity = replace(identity, cluster_id=lambda: ear.cluster_id)
+        self._identity = replace(
+            identity, cluster_id=lambda: ear.cluster_id, log_version=config.version
+        )
         self._ear = ear
         self._rng = rng
         election_timeout_s = config.election_timeout_s
@@ -188,6 +192,7 @@ class Incoming:
         self._acquaintances = acquaintances
         self._welcome = welcome
         self._strangers: dict[str, None] = {}  # refused, and logged once: they try on
+        self._versions: dict[str, int] = {}  # of the log, that callers said to understand
 
     def admit(self, hello: Hello) -> LinkRefused | None:
         """Refuse replicas of other clusters and strangers; others are not ours to judge."""
@@ -196,7 +201,14 @@ class Incoming:
         refusal = self._refusal_of(hello.name, hello.cluster_id)
         if refusal is None:
             self._strangers.pop(hello.name, None)
+            _remember(self._versions, hello.name, max(FIRST, hello.log_version))
         return refusal
+
+    def slowest(self) -> Slowest:
+        """Return the other member that understands the lowest version of the log."""
+        others = self._acquaintances.others
+        known = [Slowest(name, self._versions.get(name, 0)) for name in others]
+        return min(known, key=lambda one: one.version, default=nobody())
 
     def connected(self, peer: Peer) -> None:
         return
@@ -256,9 +268,14 @@ class Incoming:
         if name in self._strangers:
             return
         log.error(event, name=name, **fields)
-        if len(self._strangers) >= STRANGERS_MAX:
-            self._strangers.clear()
-        self._strangers[name] = None
+        _remember(self._strangers, name, None)
+
+
+def _remember(notes: dict[str, T], name: str, note: T) -> None:
+    """Note something of a caller, whose name may be anything."""
+    if name not in notes and len(notes) >= STRANGERS_MAX:
+        notes.clear()
+    notes[name] = note
 
 
 def check_message(message: RaftMessage) -> None:

@@ -7,6 +7,8 @@ from rlog.messages import Entry
 from rlog.raft import Raft
 from rlog.rows import Snapshot
 from rlog.store import Store
+from rlog.transport import Transport
+from rlog.versions import Slowest
 
 
 class MemberView:
@@ -14,6 +16,7 @@ class MemberView:
 
     _store: Store | None = None
     _raft: Raft
+    _transport: Transport
     _is_broken = False
     _fsync_s = 0.0  # how long the newest write to disk took
     _told_committed = 0
@@ -82,6 +85,14 @@ class MemberView:
         if self.committed != self._told_committed:
             self._told_committed = self.committed
             self.on_committed()
+
+    def trouble_of(self, name: str) -> str:
+        """Return why there is no link to a member; empty when there is one."""
+        return self._transport.trouble_of(name)
+
+    def slowest(self) -> Slowest:
+        """Return the other member that understands the lowest version of the log."""
+        return self._transport.incoming.slowest()
 
     def health(self) -> LogHealth | None:
         """Return how this member is; None while it is closed."""

@@ -15,6 +15,7 @@ from master.core import (
     soft,
     tasks,
     updates,
+    versions,
 )
 from master.core import events as of
 from master.core.agents import AgentUnlinked, RegisterAgent
@@ -38,6 +39,7 @@ from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from rlog.spaces.commands import APPLY as SPACE_EVENTS
 from rlog.spaces.commands import ChangeSpace
+from rlog.versions import needed_by
 
 __all__ = ["Command", "Effect", "Event", "Machine", "Reply", "State"]
 
@@ -124,6 +126,8 @@ class Machine:
 
     def apply(self, state: State, event: Event) -> None:
         _APPLY[type(event)](state, event)
+        if versions.SINCE:
+            state.version = max(state.version, needed_by((event,), versions.SINCE))
 
     def apply_soft(self, state: State, event: object) -> None:
         soft.APPLY[type(event)](state, event)

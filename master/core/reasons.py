@@ -35,3 +35,4 @@ class Reason(IntEnum):
     QUOTA_BROKEN = 27  # it contradicts itself, or the quotas above or below
     QUOTA_OVERCOMMITS = 28
     QUOTA_EXCEEDED = 29
+    UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

@@ -4,27 +4,31 @@ from dataclasses import replace
 
 import msgspec
 
+from master.core import versions
 from master.core.state import Soft, State
 from master.core.validity import weigh_description
 from rlog.spaces.digest import digest_of
-
-FORMAT = 1  # the first byte; fields with defaults may be added under the same number
+from rlog.versions import VERSION_MAX, check_version
 
 _decoder = msgspec.msgpack.Decoder(State)
 
 
 def dump(state: State) -> bytes:
-    """Return the durable part of the state."""
-    return bytes((FORMAT,)) + msgspec.msgpack.encode(replace(state, soft=Soft()))
+    """Return the durable part of the state, after its log's version.
+
+    An older program drops fields that it lacks: they have their defaults, or the version is newer.
+    """
+    return bytes((state.version,)) + msgspec.msgpack.encode(replace(state, soft=Soft()))
 
 
 def load(content: bytes) -> State:
     """Return the state that `dump` wrote.
 
-    Raises: ValueError for a snapshot of another format.
+    Raises: NewerLog; ValueError for what is no snapshot.
     """
-    if content[:1] != bytes((FORMAT,)):
-        raise ValueError(f"snapshot of format {content[:1].hex() or 'nothing'}, not {FORMAT:02x}")
+    if not 0 < int.from_bytes(content[:1]) <= VERSION_MAX:
+        raise ValueError(f"it begins with {content[:1].hex() or 'nothing'}")
+    check_version(content[0], versions.VERSION, "a snapshot")
     state = _decoder.decode(memoryview(content)[1:])
     _count_tasks(state)
     return state

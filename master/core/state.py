@@ -13,6 +13,7 @@ from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.resources import EMPTY, Resources
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
+from rlog.versions import FIRST
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class State:
     """Everything but `soft` is a fold of the log."""
 
     now_ns: int = 0  # wall time of the newest events, set by the loop
+    version: int = FIRST  # of the log: the highest of its entries
     origin: str = ""  # tells this cluster from others of its name; kept over recoveries
     term: int = 0
     leader: str = ""

@@ -12,7 +12,7 @@ from master.ctl.plain import plain
 from master.ctl.progress import progress
 from master.ctl.replay import Replay, open_masters_log
 from master.ctl.target import CommandError
-from protocol.errors import Fault
+from protocol.errors import Fault, NewerLog
 from rlog.archive import FINDINGS_MAX, Archive, Outline, open_archive
 from rlog.directory import DATA
 from rlog.headers import check_headers
@@ -22,6 +22,8 @@ REMEDY = (
     "this copy must not serve: stop its master, move the directory away and start the master with "
     "an empty one while the others run; it is filled from the leader"
 )
+
+UNREADABLE = 3  # exit status of the child that reads: the log is newer than this program
 
 
 def verify(directory: str) -> None:
@@ -39,13 +41,19 @@ def verify(directory: str) -> None:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         raise CommandError(f"{directory}: reading it crashes (signal {number}); {REMEDY}")
-    if os.waitstatus_to_exitcode(status) != 0:
+    code = os.waitstatus_to_exitcode(status)
+    if code == UNREADABLE:
+        raise CommandError(f"{directory}: every checksum is right, but its state was not read")
+    if code != 0:
         raise CommandError(f"{directory}: {REMEDY}")
 
 
 def _verify_here(directory: str) -> int:
     try:
         return _count_findings(directory)
+    except NewerLog as error:
+        print(f"{directory}: {error}", flush=True)  # noqa: T201 – the finding
+        return UNREADABLE
     except (Fault, OSError) as error:
         print(error, flush=True)  # noqa: T201 – the finding
         return 1

@@ -20,6 +20,7 @@ _HELLO__MECHANISM = _HELLO["mechanism"]
 _HELLO__NONCE = _HELLO["nonce"]
 _HELLO__CLUSTER = _HELLO["cluster"]
 _HELLO__CLUSTER_ID = _HELLO["clusterId"]
+_HELLO__LOG_VERSION = _HELLO["logVersion"]
 
 
 def read_hello(reader: Any) -> Hello:
@@ -34,6 +35,7 @@ def read_hello(reader: Any) -> Hello:
         get(_HELLO__NONCE),
         get(_HELLO__CLUSTER),
         get(_HELLO__CLUSTER_ID),
+        get(_HELLO__LOG_VERSION),
     )
 
 
@@ -57,6 +59,8 @@ def write_hello(message: Hello, builder: Any) -> None:
         put(_HELLO__CLUSTER, message.cluster)
     if message.cluster_id:
         put(_HELLO__CLUSTER_ID, message.cluster_id)
+    if message.log_version:
+        put(_HELLO__LOG_VERSION, message.log_version)
 
 
 _CHALLENGE = _LINK.Challenge.schema.fields

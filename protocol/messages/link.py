@@ -27,6 +27,7 @@ class Hello:
     nonce: bytes = b""
     cluster: str = ""
     cluster_id: str = ""
+    log_version: int = 0
 
 
 @record

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from protocol.settings import load_settings
+from rlog.alone.core import versions
 from rlog.member import Count, MemberConfig
 from rlog.spaces.records import SpaceLimits
 
@@ -16,6 +17,7 @@ class LoneConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_only=
     """One member's settings. Addresses are `host:port`."""
 
     NOUN: ClassVar[str] = "member"
+    LOG_VERSION: ClassVar[int] = versions.VERSION
     RISK: ClassVar[str] = "read and change all that is kept"
 
     listen: str = "127.0.0.1:7100"

@@ -85,7 +85,7 @@ class LoneMember:
         self._log = ReplicatedLog(log_config, identity, rng, log_probe, dumper)
         self._word = Leader()  # what was announced last, but for what the log knows
         self._log.notices.on_members = self._announce
-        registrar = LoneRegistrar(config.limits, lambda: self._log.cluster_id)
+        registrar = LoneRegistrar(config.limits, lambda: self._log.cluster_id, self._log.slowest)
         self._loop = Loop(registrar, self._log, self._perform, clock_ns, loop_probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow

@@ -24,6 +24,7 @@ class SpaceReason(IntEnum):
     COMPACTED = 9  # changes that long ago are not kept
     UNKNOWN_SPACE = 10
     WRONG_POSITION = 11  # a journal goes on elsewhere, or ends before
+    UPGRADE_UNFINISHED = 12  # not all members would understand what it writes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from protocol.decision import Decision, Refused
+from rlog.alone.core import versions
 from rlog.alone.core.events import LeadershipTaken, LogEvent, LogFounded, LogRestored
 from rlog.alone.core.state import AlarmKind, Soft, State, dump, load
 from rlog.spaces import commands
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import ChangeSpace, LeaseRuns, SpaceReply, SpaceTouched
 from rlog.spaces.records import SpaceLimits, skip_revisions
+from rlog.versions import needed_by
 
 TICK_ALARMS_MAX = 256  # keeps a tick's turn of the loop short, and its entry in the log small
 
@@ -53,6 +55,8 @@ class Machine:
 
     def apply(self, state: State, event: LogEvent) -> None:
         _APPLY[type(event)](state, event)
+        if versions.SINCE:
+            state.version = max(state.version, needed_by((event,), versions.SINCE))
 
     def apply_soft(self, state: State, event: object) -> None:
         match event:

@@ -5,12 +5,13 @@ from enum import IntEnum
 
 import msgspec
 
+from rlog.alone.core import versions
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.digest import digest_of
 from rlog.spaces.records import Spaces
+from rlog.versions import FIRST, VERSION_MAX, check_version
 
 MARK = b"\xa7"  # begins each payload and each snapshot, as none of the masters' does
-FORMAT = 1  # the byte after it in snapshots; fields with defaults may be added under the same
 
 
 class AlarmKind(IntEnum):
@@ -31,6 +32,7 @@ class State:
     """Everything but `soft` is a fold of the log."""
 
     now_ns: int = 0  # wall time of the newest events, set by the loop
+    version: int = FIRST  # of the log: the highest of its entries
     origin: str = ""
     term: int = 0
     leader: str = ""
@@ -38,7 +40,6 @@ class State:
     soft: Soft = field(default_factory=Soft)
 
 
-_HEAD = MARK + bytes((FORMAT,))
 _decoder = msgspec.msgpack.Decoder(State)
 
 
@@ -48,18 +49,22 @@ def is_ours(content: bytes) -> bool:
 
 
 def dump(state: State) -> bytes:
-    """Return the durable part of the state."""
-    return _HEAD + msgspec.msgpack.encode(replace(state, soft=Soft()))
+    """Return the durable part of the state, after its log's version.
+
+    An older program drops fields that it lacks: they have their defaults, or the version is newer.
+    """
+    return MARK + bytes((state.version,)) + msgspec.msgpack.encode(replace(state, soft=Soft()))
 
 
 def load(content: bytes) -> State:
     """Return the state that `dump` wrote.
 
-    Raises: ValueError for a snapshot of another format.
+    Raises: NewerLog; ValueError for what is no snapshot.
     """
-    if not content.startswith(_HEAD):
-        raise ValueError(f"snapshot of format {content[:2].hex() or 'nothing'}, not {_HEAD.hex()}")
-    return _decoder.decode(memoryview(content)[len(_HEAD) :])
+    if not is_ours(content) or not 0 < int.from_bytes(content[1:2]) <= VERSION_MAX:
+        raise ValueError(f"it begins with {content[:2].hex() or 'nothing'}")
+    check_version(content[1], versions.VERSION, "a snapshot")
+    return _decoder.decode(memoryview(content)[len(MARK) + 1 :])
 
 
 def digest(state: State) -> str:
