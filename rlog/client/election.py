@@ -37,9 +37,14 @@ class Election:
                 await self._keeper.release(leadership.held)
 
     async def _win(self) -> Held:
+        """Return a lease that may be relied on now: one that was long in coming is over."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                return await self._keeper.acquire(self._name, self._holder, self._ttl_s)
+                held = await self._keeper.acquire(self._name, self._holder, self._ttl_s)
+                if held.until_s > loop.time():
+                    return held
+                continue  # who holds it already is given it anew
             except Refusal as refusal:
                 if refusal.reason != "HELD":
                     raise
@@ -49,9 +54,11 @@ class Election:
 
     async def _renew(self, leadership: "Leadership") -> None:
         """Renew until that fails for as long as the lease may be relied on."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                await asyncio.sleep(self._ttl_s / RETRIES)
+                left_s = max(0.0, leadership.held.until_s - loop.time())
+                await asyncio.sleep(min(self._ttl_s, left_s) / RETRIES)
                 async with asyncio.timeout_at(leadership.held.until_s):
                     leadership.held = await self._keeper.renew(leadership.held, self._ttl_s)
         except (Fault, TimeoutError):
