@@ -12,6 +12,7 @@ from master.core.frameworks import (
 )
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.tasks import KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
@@ -35,6 +36,7 @@ from protocol.messages.framework import (
     KillTasksCall,
     Leave,
     Reconcile,
+    Request,
     Revive,
     Subscribe,
     Subscribed,
@@ -226,6 +228,8 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return AcceptOffers(framework, message)
         case Decline():
             return DeclineOffers(framework, message)
+        case Request():
+            return RequestResources(framework, message)
         case Revive():
             return ReviveOffers(framework, message)
         case Suppress():

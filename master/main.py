@@ -17,6 +17,7 @@ from observability.projections import ClusterTotals, Holding, Share
 from protocol.descriptors import raise_descriptor_limit
 from protocol.ids import FrameworkId
 from protocol.links import parse_address
+from protocol.quantities import amounts_of
 from protocol.settings import ConfigError
 from rlog.daemon import Exporter, flags_of, give_up, run_member, serve_until_stopped
 from rlog.fork import ForkingDumper
@@ -145,7 +146,14 @@ def read_totals(master: Master) -> ClusterTotals | None:
         return None
     found = totals(master.state)
     shares = tuple(
-        Share(role.role, role.weight_milli, role.dominant_share_millionths, role.allocated.scalars)
+        Share(
+            role=role.role,
+            weight_milli=role.weight_milli,
+            share_millionths=role.dominant_share_millionths,
+            allocated=role.allocated.scalars,
+            wanted=amounts_of(role.wanted),
+            wanted_tasks=role.wanted_tasks,
+        )
         for role in found.roles
     )
     holdings = tuple(

@@ -26,6 +26,8 @@ class Share:
     weight_milli: int
     share_millionths: int
     allocated: Amounts
+    wanted: Amounts = field(default_factory=dict)  # asked for and not offered
+    wanted_tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,25 @@ class ClusterCollector(Collector):
             "Largest fraction of any resource that the role holds.",
             labels=["role"],
         )
+        tasks = GaugeMetricFamily(
+            "quorate_role_wanted_tasks",
+            "Tasks that the role's frameworks ask for and that no offer covers.",
+            labels=["role"],
+        )
         rows = list(shares)
         for share in rows[:ROLES_MAX]:
+            tasks.add_metric([self._roles.label(share.role)], share.wanted_tasks)
             weights.add_metric([self._roles.label(share.role)], share.weight_milli / 1000)
             dominant.add_metric([self._roles.label(share.role)], share.share_millionths / 1e6)
         yield weights
         yield dominant
+        yield tasks
+        yield amounts_by_label(
+            "quorate_role_wanted",
+            "Resources that the role's frameworks ask for and that no offer covers.",
+            "role",
+            ((self._roles.label(share.role), share.wanted) for share in rows),
+        )
         yield amounts_by_label(
             "quorate_role_allocated",
             "Resources held by a role's tasks.",

@@ -21,6 +21,9 @@ struct Accept { call @0 :UInt64; offers @1 :List(Text); operations @2 :List(Oper
 struct Decline { call @0 :UInt64; offers @1 :List(Text); refuseNs @2 :Int64; }
 struct Revive { call @0 :UInt64; roles @1 :List(Text); }      # no roles: all
 struct Suppress { call @0 :UInt64; roles @1 :List(Text); }
+# What it would run in a role from now on; nothing: it wants no offers there. Launches are taken off; it is forgotten with the subscription.
+struct Want { amounts @0 :List(V.Quantity); count @1 :UInt32; constraints @2 :List(V.Constraint); }   # amounts: of one task
+struct Request { call @0 :UInt64; role @1 :Text; wants @2 :List(Want); }
 struct KillTasksCall { call @0 :UInt64; kills @1 :List(KillTask); }
 struct Acknowledgement { taskId @0 :Text; launch @1 :UInt64; sequence @2 :UInt64; }
 struct Acknowledge { acknowledgements @0 :List(Acknowledgement); }
@@ -51,4 +54,5 @@ struct FrameworkMessage { union {
   offers @12 :Offers; rescinded @13 :Rescinded; updates @14 :Updates; frameworkFailed @15 :FrameworkFailed;
   keep @16 :Keep; kept @17 :Kept;
   leave @18 :Leave;
+  request @19 :Request;
 } }

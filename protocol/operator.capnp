@@ -49,7 +49,8 @@ struct TaskView {
 }
 struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; }
 struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
-struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text; }
+struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text;
+  wanted @6 :List(V.Quantity); wantedTasks @7 :UInt64; }       # wanted: asked for and not offered yet; by its frameworks, and those below it
 
 struct Masters { call @0 :UInt64; masters @1 :List(MasterView); }
 struct Agents { call @0 :UInt64; agents @1 :List(AgentView); isMore @2 :Bool; }

@@ -9,6 +9,8 @@ struct Resources { scalars @0 :List(Scalar); ranges @1 :List(Ranges); sets @2 :L
 
 struct Quantity { name @0 :Text; amount @1 :Int64; }         # thousandths, or bytes; of ranges and sets how many
 struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
+# Of an agent: an attribute of it has one of these values, or none of them; no values: any. `hostname` and `agent` speak of what it is itself.
+struct Constraint { attribute @0 :Text; values @1 :List(Text); isNegated @2 :Bool; }
 struct Label { name @0 :Text; value @1 :Text; }             # of a task or framework, opaque to us
 struct Variable { name @0 :Text; value @1 :Text; }          # of a task's environment
 

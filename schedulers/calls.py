@@ -1,6 +1,6 @@
 """Calls that wait for their answer, and what becomes of them when the link breaks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from protocol.errors import Overloaded
@@ -11,16 +11,26 @@ from protocol.messages.framework import (
     KillTasksCall,
     LaunchTask,
     Leave,
+    Operation,
     Reconcile,
+    Request,
     Revive,
     Suppress,
     Teardown,
 )
+from protocol.messages.values import TaskDescription
 
 CALLS_MAX = 4096  # without an answer; beyond it the scheduler is faster than its masters
 RECONCILE_MAX = 1000  # tasks asked after in one call
 
-Call = Accept | Decline | Revive | Suppress | KillTasksCall | Reconcile | Teardown | Leave
+Call = Accept | Decline | Request | Revive | Suppress | KillTasksCall | Reconcile | Teardown | Leave
+
+
+def operations_of(
+    launches: Sequence[TaskDescription], kills: Sequence[str]
+) -> tuple[Operation, ...]:
+    """Return the operations of an accept, in the order in which they make sense."""
+    return (*map(LaunchTask, launches), *map(KillTask, kills))
 
 
 def tasks_launched(accept: Accept) -> tuple[str, ...]:

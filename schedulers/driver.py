@@ -19,23 +19,24 @@ from protocol.messages.framework import (
     FrameworkMessage,
     KillTask,
     KillTasksCall,
-    LaunchTask,
     Leave,
     Offer,
     Offers,
-    Operation,
     Reconcile,
+    Request,
     Rescinded,
     Revive,
     Subscribed,
     Suppress,
     Teardown,
     Updates,
+    Want,
 )
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from protocol.peer import Peer
-from schedulers.calls import Call, Calls
+from schedulers.calls import Call, Calls, operations_of
 from schedulers.framework import Framework, Scheduler
+from schedulers.offers import OffersInHand, ids_of
 from schedulers.updates import UpdateLedger
 
 log = structlog.get_logger()
@@ -44,7 +45,6 @@ ANSWER_S_MAX = 10.0  # a subscription without answer is repeated after so long
 AGAIN_S = 0.5  # after a master said that it does not lead, or not now
 STOP_S_MAX = 10.0  # to be torn down; masters that do not answer by then are left
 PASSING = frozenset({"NOT_LEADER", "NOT_SUBSCRIBED", "OVERLOADED", "INTERNAL"})
-VOID_OFFER = frozenset({"UNKNOWN_OFFER", "LOST_OFFER", "FOREIGN_OFFER"})
 
 
 class Driver:
@@ -64,7 +64,6 @@ class Driver:
         """Raises: ValueError when an address or the credentials cannot be used."""
         self.framework_id = framework.framework_id  # empty until first subscribed
         self.is_subscribed = False
-        self.offers: dict[str, Offer] = {}  # lent to us and not answered
         self._framework = framework
         self._scheduler = scheduler
         self._token = framework.token or secrets.token_hex(16)
@@ -75,11 +74,16 @@ class Driver:
         self._calls = Calls()
         self._subscribe_call = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._used: dict[int, tuple[Offer, ...]] = {}  # by the calls that wait for an answer
+        self._offers = OffersInHand()
         self._ledger = UpdateLedger()
         self._refusals: dict[str, tuple[str, str]] = {}
         self._is_stopping = False
         self._ended: asyncio.Future[None] | None = None
+
+    @property
+    def offers(self) -> dict[str, Offer]:
+        """What is lent to us and not answered, by id."""
+        return self._offers.open
 
     @property
     def silent_masters(self) -> dict[str, str]:
@@ -113,13 +117,20 @@ class Driver:
         All of it happens or none. What is left is not offered again for `refuse_s` (0: default).
         Raises: Overloaded when too many calls wait for answers.
         """
-        operations: list[Operation] = [LaunchTask(each) for each in launches]
-        operations += [KillTask(each) for each in kills]
-        return self._use(offers, Accept(0, _ids(offers), tuple(operations), _ns(refuse_s)))
+        operations = operations_of(launches, kills)
+        return self._use(offers, Accept(0, ids_of(offers), operations, _ns(refuse_s)))
 
     def decline(self, offers: Sequence[Offer | str], refuse_s: float = 0.0) -> int:
         """Give offers back; not offered again for `refuse_s` (0: the masters' default)."""
-        return self._use(offers, Decline(0, _ids(offers), _ns(refuse_s)))
+        return self._use(offers, Decline(0, ids_of(offers), _ns(refuse_s)))
+
+    def request(self, wants: Sequence[Want], role: str = "") -> int:
+        """Say what would be run by now: offers come for that, and for nothing else.
+
+        The role is the first of the framework's unless given. Launches are taken off by the
+        masters. It is forgotten with the subscription: say it again in `subscribed`.
+        """
+        return self._call(Request(0, role or self._framework.roles[0], tuple(wants)))
 
     def revive(self, roles: Sequence[str] = ()) -> int:
         """Want offers again for these roles (none: all), also those refused before."""
@@ -193,7 +204,7 @@ class Driver:
             case _ if not self.is_subscribed:
                 return  # of an earlier subscription; updates come again
             case Offers(offers):
-                self.offers.update((offer.offer_id, offer) for offer in offers)
+                self._offers.add(offers)
                 self._tell(self._scheduler.offered, offers)
             case Rescinded(ids):
                 self._rescind(ids)
@@ -230,7 +241,7 @@ class Driver:
     def _lose(self) -> None:
         self._cancel_timer()
         self._calls.interrupt()
-        self._used.clear()
+        self._offers.forget_calls()
         if not self.is_subscribed:
             return
         self.is_subscribed = False
@@ -256,8 +267,7 @@ class Driver:
 
     def _use(self, offers: Sequence[Offer | str], call: Accept | Decline) -> int:
         number = self._call(call)
-        popped = (self.offers.pop(offer_id, None) for offer_id in _ids(offers))
-        self._used[number] = tuple(offer for offer in popped if offer is not None)
+        self._offers.use(number, offers)
         return number
 
     def _call(self, call: Call) -> int:
@@ -294,7 +304,7 @@ class Driver:
         else:
             is_internal = self._calls.is_internal(answer.call)
             call = self._calls.settle(answer.call)
-            self._used.pop(answer.call, None)
+            self._offers.settle(answer.call)
             if isinstance(call, Teardown | Leave):
                 self._end()
             elif call is not None and not is_internal:
@@ -321,15 +331,12 @@ class Driver:
     def _refuse(self, number: int, reason: str, text: str) -> None:
         is_internal = self._calls.is_internal(number)
         call = self._calls.settle(number)
-        used = self._used.pop(number, ())
+        open_again = self._offers.reopen(number, call, reason)
         if call is None or is_internal:
             return
         if isinstance(call, Teardown | Leave):
             self._fail(reason, text)
             return
-        is_open = isinstance(call, Accept) and reason not in VOID_OFFER
-        open_again = {offer.offer_id: offer for offer in used if is_open}
-        self.offers.update(open_again)
         self._tell(self._scheduler.refused, number, reason, text)
         if left := [offer_id for offer_id in open_again if offer_id in self.offers]:
             self.decline(left)
@@ -337,8 +344,7 @@ class Driver:
     # Offers and updates.
 
     def _rescind(self, ids: Sequence[str]) -> None:
-        void = tuple(each for each in ids if self.offers.pop(each, None) is not None)
-        if void:
+        if void := self._offers.rescind(ids):
             self._tell(self._scheduler.rescinded, void)
 
     def _updated(self, status: TaskStatus) -> None:
@@ -387,10 +393,6 @@ class Driver:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
-
-
-def _ids(offers: Sequence[Offer | str]) -> tuple[str, ...]:
-    return tuple(each if isinstance(each, str) else each.offer_id for each in offers)
 
 
 def _ns(seconds: float) -> int:

@@ -1,9 +1,12 @@
 """Which offer serves which demand: pure, first fit, biggest demands first."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from protocol.messages.framework import Offer
+from protocol.constraints import format_constraints, is_admitted
+from protocol.messages.framework import Offer, Want
+from protocol.messages.values import Constraint
+from protocol.quantities import listed_quantities
 from protocol.resources import (
     EMPTY,
     Resources,
@@ -12,36 +15,6 @@ from protocol.resources import (
     format_resources,
     sum_resources,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """An agent's attribute must have one of these values, or none of them."""
-
-    attribute: str
-    values: tuple[str, ...]
-    is_negated: bool = False
-
-    def admits(self, offer: Offer) -> bool:
-        """Whether the offer's agent will do; a missing attribute has no value."""
-        found = [each.value for each in offer.attributes if each.name == self.attribute]
-        return any(value in self.values for value in found) != self.is_negated
-
-    def __str__(self) -> str:
-        return f"{self.attribute}{'!=' if self.is_negated else '='}{','.join(self.values)}"
-
-
-def parse_constraint(text: str) -> Constraint:
-    """Return what `rack=r1,r2` or `zone!=a` says.
-
-    Raises: ValueError saying what is expected.
-    """
-    for sign in ("!=", "="):
-        name, found, values = text.partition(sign)
-        if found and name.strip() and values.strip():
-            parts = tuple(part.strip() for part in values.split(",") if part.strip())
-            return Constraint(name.strip(), parts, is_negated=sign == "!=")
-    raise ValueError(f"constraint {text!r} is not of the form rack=r1,r2 or zone!=a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +66,21 @@ def match_offers(offers: Sequence[Offer], demands: Sequence[Demand]) -> Matching
     return Matching(placements, tuple(unserved))
 
 
+def want_all(demands: Iterable[Demand]) -> tuple[Want, ...]:
+    """Return what to request of the masters to have these demands served."""
+    counts: dict[Want, int] = {}
+    for each in demands:
+        amounts = dict(each.resources.quantities)
+        if each.ports:
+            amounts["ports"] = amounts.get("ports", 0) + 1000 * each.ports
+        want = Want(listed_quantities(amounts), constraints=each.constraints)
+        counts[want] = counts.get(want, 0) + 1
+    return tuple(replace(want, count=count) for want, count in counts.items())
+
+
 def claim(offer: Offer, left: Resources, demand: Demand) -> Resources | None:
     """Return what the demand takes of what is left of an offer; None when that is too little."""
-    if not all(constraint.admits(offer) for constraint in demand.constraints):
+    if not is_admitted(demand.constraints, offer.agent_id, offer):
         return None
     if not left.contains(demand.resources):
         return None
@@ -108,9 +93,9 @@ def explain_shortage(offers: Sequence[Offer], demand: Demand) -> str:
     """Say what keeps the demand from being served, naming the first thing that does."""
     if not offers:
         return "no resources are offered"
-    admitted = [offer for offer in offers if all(each.admits(offer) for each in demand.constraints)]
+    admitted = [each for each in offers if is_admitted(demand.constraints, each.agent_id, each)]
     if not admitted:
-        return f"no agent offers resources with {', '.join(map(str, demand.constraints))}"
+        return f"no agent offers resources with {format_constraints(demand.constraints)}"
     for name, amount in demand.resources.scalars.items():
         most = max(offer.resources.scalars.get(name, 0) for offer in admitted)
         if most < amount:

@@ -1,6 +1,7 @@
 """Allocation passes: every free agent goes to the poorest framework that wants it.
 
-It goes whole, unless quotas leave less of it to that framework.
+It goes whole to one that has not said what it wants, unless quotas leave less to it; of those that
+have, each is given what it asked for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ from master.allocator.sorter import Sorter
 from master.allocator.tree import WEIGHT_MILLI, MakeOrder, Order, RoleTree
 from protocol.resources import Resources
 
+STEPS = 4  # in which an agent is divided among frameworks that each want as much as they can get
+
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
@@ -21,6 +24,7 @@ class Claimant:
     framework_id: str
     role: str
     amounts: Mapping[str, int]
+    is_resting: bool = False  # it is given nothing for now
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,13 @@ class Allotment:
 class Wishes(Protocol):
     """What callers of a pass know of the takers."""
 
-    def is_refused(self, framework_id: str, role: str, supply: Supply) -> bool:
-        """Whether a framework does not want this now."""
+    def part_for(
+        self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
+    ) -> Resources | None:
+        """Return what of it a framework would take now: all, or about a step; None: nothing."""
+
+    def grant(self, grant: Grant) -> None:
+        """Count what is given for what is asked for."""
 
     def is_worth_offering(self, resources: Resources) -> bool:
         """Whether anybody could run anything on so little."""
@@ -92,6 +101,7 @@ class Ledger:
                 self._frameworks[claimant.role] = make_order()
             order = self._frameworks[claimant.role]
             order.add(claimant.framework_id, claimant.amounts, WEIGHT_MILLI)
+            order.rest(claimant.framework_id, is_resting=claimant.is_resting)
             self._claims.add((claimant.framework_id, claimant.role))
         held, weights = standings.held, standings.weights_milli
         self._roles = RoleTree(self._frameworks, held, weights, make_order)
@@ -111,6 +121,11 @@ class Ledger:
         """Count what a framework has no more."""
         self.charge(framework_id, role, {name: -amount for name, amount in amounts.items()})
 
+    def rest(self, framework_id: str, role: str, *, is_resting: bool) -> None:
+        """Pass a framework by for a while."""
+        if (framework_id, role) in self._claims:
+            self._frameworks[role].rest(framework_id, is_resting=is_resting)
+
     def order(self) -> list[tuple[str, str]]:
         """Return roles and frameworks as they would be served now."""
         return [(role, each) for role in self._roles for each in self._frameworks[role]]
@@ -121,49 +136,67 @@ class Ledger:
         lacking = {} if rations is None else rations.lacking_below("")
         return {name: amount for name, amount in lacking.items() if amount}
 
-    def allocate(self, supplies: Iterable[Supply], wishes: Wishes) -> Allotment:
+    def allocate(
+        self,
+        supplies: Iterable[Supply],
+        wishes: Wishes,
+        only: tuple[str, str] | None = None,
+    ) -> Allotment:
         """Return grants for all of the supplies that anybody wants and may have, fairest first.
 
         Roles go level by level of their tree, then frameworks within a role. Each grant counts for
         the next ones; that none is charged for good leaves it to the caller what becomes of them.
-        With quotas, who lacks some of a guarantee goes first, and a supply may be divided.
+        With quotas, who lacks some of a guarantee goes first. A supply may be divided.
+        `only`: a framework and its role, when nobody else wants any of it.
         """
         grants: list[Grant] = []
+        seeker = _Seeker(self._roles, self._frameworks, self._rations, wishes)
+        if only is not None:
+            framework_id, role = only
+            seeker = _Seeker((role,), {role: (framework_id,)}, self._rations, wishes)
         try:
-            withheld = [each.agent_id for each in supplies if self._divide(each, wishes, grants)]
+            withheld = [each.agent_id for each in supplies if self._divide(each, seeker, grants)]
         finally:
             for grant in reversed(grants):
                 self.credit(grant.framework_id, grant.role, grant.supply.resources.quantities)
         return Allotment(_joined(grants), tuple(withheld))
 
-    def _divide(self, supply: Supply, wishes: Wishes, grants: list[Grant]) -> bool:
+    def _divide(self, supply: Supply, seeker: "_Seeker", grants: list[Grant]) -> bool:
         """Add grants of a supply; return whether quotas kept a part of it back."""
-        seeker = _Seeker(self._roles, self._frameworks, self._rations, wishes)
+        seeker.begin(supply)
         left = supply
         while grant := seeker.next(left):
             self.charge(grant.framework_id, grant.role, grant.supply.resources.quantities)
+            seeker.wishes.grant(grant)
             grants.append(grant)
             left = replace(supply, resources=left.resources - grant.supply.resources)
-            if not wishes.is_worth_offering(left.resources):
+            if not seeker.wishes.is_worth_offering(left.resources):
                 return False
         return seeker.is_cut
 
 
 class _Seeker:
-    """Finds takers of one supply."""
+    """Finds takers of one supply after another."""
 
     def __init__(
         self,
-        roles: RoleTree,
-        frameworks: Mapping[str, Order],
+        roles: Iterable[str],
+        frameworks: Mapping[str, Iterable[str]],
         rations: Rations | None,
         wishes: Wishes,
     ) -> None:
         self._roles = roles
         self._frameworks = frameworks
         self._rations = rations
-        self._wishes = wishes
+        self.wishes = wishes
         self.is_cut = False  # quotas kept something of the supply from somebody
+        self._step: Mapping[str, int] = {}
+
+    def begin(self, supply: Supply) -> None:
+        """Turn to a supply: who asks for many tasks is given so much of it at a time."""
+        self.is_cut = False
+        amounts = supply.resources.quantities
+        self._step = {name: amount // STEPS for name, amount in amounts.items()}
 
     def next(self, supply: Supply) -> Grant | None:
         """Return who is given what of it next."""
@@ -182,11 +215,12 @@ class _Seeker:
                 caps = self._rations.caps(role, supply.resources.quantities, is_owed=is_owed)
                 part = replace(supply, resources=supply.resources.capped(caps))
                 self.is_cut = self.is_cut or part.resources != supply.resources
-                if not self._wishes.is_worth_offering(part.resources):
+                if not self.wishes.is_worth_offering(part.resources):
                     continue
             for framework_id in self._frameworks[role]:
-                if not self._wishes.is_refused(framework_id, role, part):
-                    return Grant(framework_id, role, part)
+                taken = self.wishes.part_for(framework_id, role, part, self._step)
+                if taken is not None:
+                    return Grant(framework_id, role, replace(supply, resources=taken))
         return None
 
 

@@ -20,6 +20,7 @@ class Lottery:
         self._seed = seed.encode()
         self._draws = 0
         self._weights_milli: dict[str, int] = {}
+        self._resting: dict[str, None] = {}
 
     def add(self, name: str, amounts: Mapping[str, int], weight_milli: int) -> None:
         """Let a name take part; what it has does not matter."""
@@ -29,12 +30,20 @@ class Lottery:
     def charge(self, name: str, amounts: Mapping[str, int]) -> None:
         """Nothing: chance has no memory."""
 
+    def rest(self, name: str, *, is_resting: bool) -> None:
+        """Let a name take no part for a while."""
+        if is_resting:
+            self._resting[name] = None
+        else:
+            self._resting.pop(name, None)
+
     def __iter__(self) -> Iterator[str]:
         """Draw the whole order anew."""
         self._draws += 1
         times = {
             name: -math.log(self._chance(name)) / weight
             for name, weight in self._weights_milli.items()
+            if name not in self._resting
         }
         return iter(sorted(times, key=times.__getitem__))
 

@@ -18,6 +18,7 @@ class Sorter:
         self._weights_milli: dict[str, int] = {}
         self._keys: dict[str, tuple[int, str]] = {}
         self._order: list[tuple[int, str]] = []
+        self._resting: dict[str, None] = {}
 
     def add(self, name: str, amounts: Mapping[str, int], weight_milli: int) -> None:
         """Let a name take part with what it has already."""
@@ -32,8 +33,17 @@ class Sorter:
         account = self._amounts[name]
         for each, amount in amounts.items():
             account[each] = account.get(each, 0) + amount
-        del self._order[bisect_left(self._order, self._keys[name])]
+        self._take_out(name)
         self._place(name)
+
+    def rest(self, name: str, *, is_resting: bool) -> None:
+        """Let a name take no part for a while; what it has goes on to count."""
+        if is_resting and name not in self._resting:
+            self._take_out(name)
+            self._resting[name] = None
+        elif not is_resting and name in self._resting:
+            del self._resting[name]
+            insort(self._order, self._keys[name])
 
     def share_of(self, name: str) -> int:
         """Return the weighted dominant share in `SHARE_UNITS`."""
@@ -53,4 +63,9 @@ class Sorter:
                 share = max(share, amount * SHARE_UNITS // whole)
         key = (share * 1000 // self._weights_milli[name], name)
         self._keys[name] = key
-        insort(self._order, key)
+        if name not in self._resting:
+            insort(self._order, key)
+
+    def _take_out(self, name: str) -> None:
+        if name not in self._resting:
+            del self._order[bisect_left(self._order, self._keys[name])]

@@ -34,6 +34,11 @@ class Acceptance:
         self._bytes = 0
         self.left: Resources = sum_resources(offer.resources for offer in offers)
 
+    @property
+    def launched(self) -> tuple[Resources, ...]:
+        """What each task takes that is launched."""
+        return tuple(event.description.resources for event in self._launched.values())
+
     def fold(self, operation: Operation) -> Refused | None:
         """Add one operation to the draft.
 

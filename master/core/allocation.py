@@ -1,19 +1,21 @@
 """Allocation: the pass that turns free resources into offers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from master.allocator.allocate import Claimant, Grant, Ledger, Standings, Supply
+from master.allocator.allocate import Allotment, Claimant, Grant, Ledger, Standings, Supply
+from master.allocator.demand import Demand
 from master.allocator.lottery import Lottery
 from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.records import Offer
 from master.core.settings import Settings
-from master.core.soft import LedgerOpened, OfferMade, PassDone
+from master.core.soft import AllIdleTouched, LedgerOpened, OfferMade, PassDone
+from master.core.standing import is_resting
 from master.core.state import State, charge, free_of, held_by_role, shared_capacity
+from master.core.wishes import Wishes
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
 from protocol.resources import Resources
@@ -25,45 +27,58 @@ def draft_pass(draft: Draft, state: State) -> None:
     touched = tuple(islice(soft.touched, settings.pass_agents_max))
     withheld_before = tuple(islice(soft.withheld, settings.pass_withheld_max))
     agent_ids = tuple(dict.fromkeys((*touched, *withheld_before)))
-    grants: tuple[Grant, ...] = ()
-    withheld: tuple[str, ...] = ()
-    supplies = _supplies(draft, state, agent_ids)
+    allotment = Allotment(())
+    wishes = Wishes(state, settings, draft.now_ns)
+    supplies = _supplies(state, agent_ids, wishes)
     if supplies:
-        ledger = state.soft.ledger
+        ledger = soft.ledger
         if ledger is None:
-            ledger = open_ledger(state, draft.settings)
+            ledger = open_ledger(state, settings)
             draft.soft.append(LedgerOpened(ledger))
-        allotment = ledger.allocate(supplies, Wishes(state, draft.settings, draft.now_ns))
-        grants, withheld = allotment.grants, allotment.withheld
-        for number, grant in enumerate(grants, start=1):
-            _draft_offer(draft, state, grant, state.soft.offers_made + number)
-    draft.soft.append(PassDone(agent_ids, tuple(map(AgentId, withheld))))
+        allotment = ledger.allocate(supplies, wishes)
+        draft_offers(draft, state, allotment.grants)
+    idle = _left_of(supplies, allotment.grants, wishes)
+    draft.soft.append(PassDone(agent_ids, tuple(map(AgentId, allotment.withheld)), idle))
     is_more_withheld = len(withheld_before) < len(soft.withheld)
-    if len(touched) < len(soft.touched) or (grants and is_more_withheld):
+    if len(touched) < len(soft.touched) or (allotment.grants and is_more_withheld):
         draft.alarm(AlarmKind.ALLOCATION, (), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What frameworks have refused for now, and what is too little for anybody."""
+def draft_answer(
+    draft: Draft, state: State, framework_id: FrameworkId, stated: tuple[str, Demand]
+) -> None:
+    """Offer a framework what it has just said that it wants, of what nobody else wanted.
 
-    state: State
-    settings: Settings
-    now_ns: int
+    What is too much to look at is left to the next pass.
+    """
+    soft, settings, (role, demand) = state.soft, draft.settings, stated
+    if soft.ledger is None:
+        draft.soft.append(AllIdleTouched(draft.now_ns))
+        return
+    wishes = Wishes(state, settings, draft.now_ns)
+    left = wishes.state_demand(framework_id, role, demand)
+    looked_at = tuple(islice(soft.idle.items(), settings.request_agents_max))
+    fitting = (
+        agent_id
+        for agent_id, rest in looked_at
+        if agent_id not in soft.touched and demand.may_use(rest.quantities)
+    )
+    agent_ids = tuple(islice(fitting, settings.request_offers_max))
+    supplies = _supplies(state, agent_ids, wishes)
+    allotment = soft.ledger.allocate(supplies, wishes, only=(framework_id, role))
+    draft_offers(draft, state, allotment.grants)
+    withheld = tuple(each for each in agent_ids if each in soft.withheld)
+    idle = _left_of(supplies, allotment.grants, wishes)
+    draft.soft.append(PassDone(agent_ids, withheld, idle))
+    is_more = len(looked_at) < len(soft.idle) or len(agent_ids) == settings.request_offers_max
+    if any(left) and is_more:
+        draft.soft.append(AllIdleTouched(draft.now_ns + settings.allocation_delay_ns))
 
-    def is_refused(self, framework_id: str, role: str, supply: Supply) -> bool:
-        of_framework = self.state.soft.refusals.get(FrameworkId(framework_id))
-        if of_framework is None:
-            return False
-        refusal = of_framework.get((role, AgentId(supply.agent_id)))
-        return (
-            refusal is not None
-            and refusal.until_ns > self.now_ns
-            and refusal.resources.contains(supply.resources)
-        )
 
-    def is_worth_offering(self, resources: Resources) -> bool:
-        return _is_worth_offering(self.settings, resources)
+def draft_offers(draft: Draft, state: State, grants: Iterable[Grant]) -> None:
+    """Make an offer of each grant."""
+    for number, grant in enumerate(grants, start=1):
+        _draft_offer(draft, state, grant, state.soft.offers_made + number)
 
 
 def open_ledger(state: State, settings: Settings) -> Ledger:
@@ -84,7 +99,8 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
             if role not in framework.suppressed:
                 amounts = dict(framework.allocated.get(role, {}))
                 charge(amounts, offered.get(role, {}))
-                claimants.append(Claimant(framework_id, role, amounts))
+                resting = is_resting(state, framework_id, role)
+                claimants.append(Claimant(framework_id, role, amounts, resting))
     return Standings(
         total={name: all_ for name, all_ in shared_capacity(state).items() if name not in excludes},
         held=held_by_role(state),
@@ -95,23 +111,25 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
     )
 
 
-def _supplies(draft: Draft, state: State, agent_ids: Iterable[AgentId]) -> list[Supply]:
+def _supplies(state: State, agent_ids: Iterable[AgentId], wishes: Wishes) -> list[Supply]:
     """Return what is worth offering; an agent whose link is gone may be gone itself."""
     supplies = []
     for agent_id in agent_ids:
         if agent_id in state.soft.agent_links:
             free = free_of(state, state.agents[agent_id])
-            if _is_worth_offering(draft.settings, free):
+            if wishes.is_worth_offering(free):
                 supplies.append(Supply(agent_id, free))
     return supplies
 
 
-def _is_worth_offering(settings: Settings, free: Resources) -> bool:
-    scalars = free.scalars
-    return (
-        scalars.get("cpus", 0) >= settings.cpus_min
-        and scalars.get("mem", 0) >= settings.memory_bytes_min
-    )
+def _left_of(
+    supplies: Iterable[Supply], grants: Iterable[Grant], wishes: Wishes
+) -> tuple[tuple[AgentId, Resources], ...]:
+    """Return what the grants leave of the supplies, where that is worth offering."""
+    left = {AgentId(each.agent_id): each.resources for each in supplies}
+    for grant in grants:
+        left[AgentId(grant.supply.agent_id)] -= grant.supply.resources
+    return tuple(item for item in left.items() if wishes.is_worth_offering(item[1]))
 
 
 def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:

@@ -7,12 +7,15 @@ from master.allocator.allocate import Ledger, Supply
 from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import SHARE_UNITS, Sorter
 from master.allocator.tree import lineage
-from master.core.allocation import Wishes, standings
+from master.core.allocation import standings
 from master.core.explaining_tasks import explain_task, find_launch
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
+from master.core.shortages import explain_demand, reason_of_agent
+from master.core.standing import demand_of
 from master.core.state import State, free_of, held_by_role, shared_capacity, weight_of
 from master.core.validity import format_duration
+from master.core.wishes import Wishes
 from protocol.ids import FrameworkId, TaskId
 from protocol.messages.operator import Explain, Finding
 from protocol.quantities import format_quantities
@@ -74,6 +77,9 @@ class _Explainer:
                 text = "it wants no offers in this role until it revives them"
                 yield Finding(role, "SUPPRESSED", text)
                 continue
+            demand = demand_of(self._state, framework.id, role)
+            if demand is not None:
+                yield from explain_demand(self._state, role, demand)
             yield from self._explain_turn(role)
             yield from self._explain_rank(framework.id, role)
             yield from self._explain_quota(role)
@@ -97,6 +103,8 @@ class _Explainer:
     def _explain_turn(self, role: str) -> Iterator[Finding]:
         """Say how many roles are served before this one, and what its share is."""
         order = list(dict.fromkeys(each for each, _ in self._order))
+        if role not in order:
+            return
         place = order.index(role) + 1
         share = Sorter(shared_capacity(self._state))
         share.add(role, self._rations.held(role), weight_of(self._state, role))
@@ -110,8 +118,8 @@ class _Explainer:
     def _explain_rank(self, framework_id: str, role: str) -> Iterator[Finding]:
         """Say who in the role is served earlier."""
         order = [each for of_role, each in self._order if of_role == role]
-        place = order.index(framework_id) + 1
-        if len(order) > 1:
+        if framework_id in order and len(order) > 1:
+            place = order.index(framework_id) + 1
             text = f"number {place} of {len(order)} frameworks in the role"
             before = order[: place - 1]
             yield Finding(role, "RANK", text, len(before), _named(before, NAMED_MAX))
@@ -167,8 +175,13 @@ class _Explainer:
         supply = Supply(agent.id, free.capped(caps))
         if not self._wishes.is_worth_offering(supply.resources):
             return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or others' guarantees")
-        if self._wishes.is_refused(framework_id, role, supply):
-            refusal = state.soft.refusals[FrameworkId(framework_id)][role, agent.id]
+        demand = demand_of(state, FrameworkId(framework_id), role)
+        if demand is not None and (unfit := reason_of_agent(state, agent, demand)):
+            return _Reason(*unfit)
+        if self._wishes.part_for(framework_id, role, supply, {}) is None:
+            refusal = state.soft.refusals.get(FrameworkId(framework_id), {}).get((role, agent.id))
+            if refusal is None:  # what quotas leave is too little for what it asks for
+                return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or guarantees")
             seconds = max(1, (refusal.until_ns - self._now_ns) // SECOND_NS)
             limit = format_duration(_rounded(seconds) * SECOND_NS)
             return _Reason("REFUSED", f"refused by it for up to {limit} more; a revive ends that")

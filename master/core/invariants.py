@@ -1,10 +1,14 @@
 """What is true of every state: checked after each step of every test, sampled in production."""
 
+from dataclasses import replace
+
 from master.allocator.allocate import Ledger
+from master.allocator.demand import Demand
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings
 from master.core.records import Agent, Framework, Task
+from master.core.standing import cover_offers
 from master.core.state import State, charge, free_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
 from master.core.validity import weigh_description
@@ -28,6 +32,7 @@ def check(state: State) -> None:
     _check_counts(state)
     _check_offers(state)
     _check_ledger(state)
+    _check_standing(state)
     _check_links(state)
     _check_alarms(state)
     spaces.check(state.spaces)
@@ -151,6 +156,22 @@ def _check_ledger(state: State) -> None:
         anew = Ledger(standings(state))
         assert kept.order() == anew.order()
         assert kept.lacking() == anew.lacking()
+
+
+def _check_standing(state: State) -> None:
+    """Demands are of linked frameworks, and idle agents have free what is said of them."""
+    soft = state.soft
+    for framework_id, by_role in soft.demands.items():
+        assert framework_id in soft.framework_links
+        for role, demand in by_role.items():
+            assert role in state.frameworks[framework_id].roles
+            anew = Demand(replace(want, count=count) for want, count in demand.all_left)
+            cover_offers(state, framework_id, role, anew)
+            assert anew.left == demand.left, (framework_id, role)
+    for agent_id, resources in soft.idle.items():
+        assert agent_id in soft.agent_links
+        if agent_id not in soft.touched:
+            assert free_of(state, state.agents[agent_id]) == resources, agent_id
 
 
 def _check_links(state: State) -> None:

@@ -11,6 +11,7 @@ from master.core import (
     leadership,
     offers,
     quotas,
+    requests,
     roles,
     soft,
     tasks,
@@ -31,6 +32,7 @@ from master.core.frameworks import (
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
+from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import Settings
 from master.core.snapshot import dump, load
@@ -54,6 +56,7 @@ Command: TypeAlias = (
     | AgentUnlinked
     | AcceptOffers
     | DeclineOffers
+    | RequestResources
     | ReviveOffers
     | SuppressOffers
     | SetWeight
@@ -77,6 +80,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     AgentUnlinked: agents.decide_unlinked,
     AcceptOffers: offers.decide_accept,
     DeclineOffers: offers.decide_decline,
+    RequestResources: requests.decide_request,
     ReviveOffers: roles.decide_revive,
     SuppressOffers: roles.decide_suppress,
     SetWeight: roles.decide_weight,

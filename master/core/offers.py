@@ -8,7 +8,8 @@ from master.core.draft import Draft, Outcome, put
 from master.core.reasons import Reason
 from master.core.records import Offer, Refusal
 from master.core.settings import Settings
-from master.core.soft import AgentRefused, OfferClosed
+from master.core.soft import AgentRefused, AllIdleTouched, OfferClosed
+from master.core.standing import DemandServed, demand_of
 from master.core.state import State, find_framework
 from master.core.validity import OFFERS_MAX, OPERATIONS_MAX, check_count, check_duration
 from protocol.decision import Refused
@@ -59,8 +60,10 @@ def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Se
         if refused := acceptance.fold(operation):
             return refused
     close_offers(draft, state, accept.offers, is_told=False)
+    if offers and (tasks := acceptance.launched):
+        draft.soft.append(DemandServed(framework.id, offers[0].role, tasks))
     if offers:
-        _refuse(draft, offers[0], acceptance.left, accept.refuse_ns)
+        _refuse(draft, state, (offers[0], acceptance.left), accept.refuse_ns)
     return draft.decision()
 
 
@@ -90,7 +93,7 @@ def decide_decline(
     draft = Draft(now_ns, settings)
     close_offers(draft, state, known, is_told=False)
     for offer in offers:
-        _refuse(draft, offer, offer.resources, decline.refuse_ns)
+        _refuse(draft, state, (offer, offer.resources), decline.refuse_ns)
     return draft.decision()
 
 
@@ -132,9 +135,12 @@ def _find_offers(
     return offers
 
 
-def _refuse(draft: Draft, offer: Offer, resources: Resources, refuse_ns: int) -> None:
-    """Remember that the framework does not want these resources for a while."""
+def _refuse(draft: Draft, state: State, refused: tuple[Offer, Resources], refuse_ns: int) -> None:
+    """Remember that the framework does not want these resources of an offer for a while."""
+    offer, resources = refused
     if resources:
         until_ns = draft.now_ns + (refuse_ns or draft.settings.refuse_default_ns)
         refusal = Refusal(resources, until_ns)
         draft.soft.append(AgentRefused(offer.framework_id, offer.role, offer.agent_id, refusal))
+        if demand_of(state, offer.framework_id, offer.role) is not None:  # others may serve it
+            draft.soft.append(AllIdleTouched(draft.now_ns + draft.settings.allocation_delay_ns))

@@ -30,6 +30,8 @@ class Settings:
     sorter: str = "drf"  # or "random": by weight and chance alone
     fairness_excludes: frozenset[str] = frozenset()  # resources that count for no share
     pass_withheld_max: int = 64  # kept back by quotas: as long as some are granted, more are
+    request_agents_max: int = 2000  # idle ones, looked at as a request is decided, about 1 ms
+    request_offers_max: int = 64  # made in answer to one, the others by the next passes
     cpus_min: int = 10  # thousandths; less cannot run anything, so it is not offered
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000

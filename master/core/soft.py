@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from master.allocator.allocate import Ledger
+from master.core import standing
 from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal
+from master.core.standing import StandingEvent
 from master.core.state import Soft, State, charge, credit
 from protocol.ids import AgentId, FrameworkId, OfferId
+from protocol.resources import Resources
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
 
@@ -100,6 +103,13 @@ class AllTouched:
 
 
 @dataclass(frozen=True, slots=True)
+class AllIdleTouched:
+    """What nobody wanted before, somebody may want now."""
+
+    pass_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOpened:
     """Standings are kept from here on, until something closes the ledger."""
 
@@ -108,10 +118,13 @@ class LedgerOpened:
 
 @dataclass(frozen=True, slots=True)
 class PassDone:
-    """The allocator has looked at these agents, and kept something of some back for quotas."""
+    """The allocator has looked at these agents: something of some was kept back for quotas, and
+    nobody wanted what is left of others.
+    """
 
     agent_ids: tuple[AgentId, ...]
     withheld: tuple[AgentId, ...] = ()
+    idle: tuple[tuple[AgentId, Resources], ...] = ()
 
 
 SoftEvent: TypeAlias = (
@@ -129,6 +142,8 @@ SoftEvent: TypeAlias = (
     | AlarmsTaken
     | AgentsTouched
     | AllTouched
+    | AllIdleTouched
+    | StandingEvent
     | PassDone
     | LedgerOpened
     | LeaseRuns
@@ -151,6 +166,7 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     charge(by_role.setdefault(offer.role, {}), amounts)
     if soft.ledger is not None:
         soft.ledger.charge(offer.framework_id, offer.role, amounts)
+    standing.note_made(state, offer)
 
 
 def apply_offer_closed(state: State, event: OfferClosed) -> None:
@@ -166,6 +182,7 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     if not by_role[offer.role]:
         _drop(soft.offered, offer.framework_id, offer.role)
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
+    standing.note_closed(state, offer)
 
 
 def apply_agent_refused(state: State, event: AgentRefused) -> None:
@@ -197,17 +214,20 @@ def apply_agent_attached(state: State, event: AgentAttached) -> None:
 
 def apply_agent_detached(state: State, event: AgentDetached) -> None:
     state.soft.agent_links.pop(event.agent_id, None)
+    state.soft.idle.pop(event.agent_id, None)
 
 
 def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
     state.soft.framework_links[event.framework_id] = event.link
     state.soft.ledger = None
+    standing.forget(state, event.framework_id)
     state.soft.alarms.cancel(AlarmKind.FRAMEWORK_ABSENT, (event.framework_id,))
 
 
 def apply_framework_detached(state: State, event: FrameworkDetached) -> None:
     state.soft.framework_links.pop(event.framework_id, None)
     state.soft.ledger = None
+    standing.forget(state, event.framework_id)
 
 
 def apply_alarm_set(state: State, event: AlarmSet) -> None:
@@ -230,12 +250,20 @@ def apply_all_touched(state: State, event: AllTouched) -> None:
     _call_pass(state.soft, event.pass_ns)
 
 
+def apply_all_idle_touched(state: State, event: AllIdleTouched) -> None:
+    for agent_id in state.soft.idle:
+        state.soft.touched[agent_id] = None
+    _call_pass(state.soft, event.pass_ns)
+
+
 def apply_pass_done(state: State, event: PassDone) -> None:
     soft = state.soft
     for agent_id in event.agent_ids:
         soft.touched.pop(agent_id, None)
         soft.withheld.pop(agent_id, None)
+        soft.idle.pop(agent_id, None)
     soft.withheld |= dict.fromkeys(event.withheld)
+    soft.idle.update(event.idle)
 
 
 def apply_ledger_opened(state: State, event: LedgerOpened) -> None:
@@ -265,6 +293,7 @@ def _drop(index: dict[K, dict[E, V]], key: K, entry: E) -> None:
 
 
 APPLY: dict[type, Callable[[State, Any], None]] = {
+    **standing.APPLY,
     LeadershipBegun: apply_leadership_begun,
     OfferMade: apply_offer_made,
     OfferClosed: apply_offer_closed,
@@ -279,6 +308,7 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     AlarmsTaken: apply_alarms_taken,
     AgentsTouched: apply_agents_touched,
     AllTouched: apply_all_touched,
+    AllIdleTouched: apply_all_idle_touched,
     PassDone: apply_pass_done,
     LedgerOpened: apply_ledger_opened,
     LeaseRuns: apply_lease_runs,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from master.allocator.allocate import Ledger
+from master.allocator.demand import Demand
 from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
@@ -31,6 +32,8 @@ class Soft:
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
+    idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
+    demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
 

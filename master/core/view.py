@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from master.allocator.tree import lineage, sum_up
 from master.core.records import Agent, Framework, Offer, Task
+from master.core.standing import TASKS, wanted_by_role
 from master.core.state import State, charge, held_by_role, offered_of, shared_capacity, weight_of
 from protocol.ids import AgentId, FrameworkId, task_key
 from protocol.messages.operator import (
@@ -139,8 +140,10 @@ def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
     if page is not None:
         names = page.take(names, str)
     total = Resources(shared_capacity(state))
+    wanted = sum_up(wanted_by_role(state))
     views = []
     for role in names:
+        asked = wanted.get(role, {})
         allocated = Resources(held.get(role, {}))
         share, dominant = dominant_share(allocated, total)
         views.append(
@@ -151,6 +154,8 @@ def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
                 allocated=allocated,
                 dominant_share_millionths=share,
                 dominant_resource=dominant,
+                wanted=listed_quantities({key: asked[key] for key in asked if key != TASKS}),
+                wanted_tasks=asked.get(TASKS, 0),
             )
         )
     return tuple(views)

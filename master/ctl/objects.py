@@ -128,6 +128,8 @@ def plain_role(view: RoleView) -> Plain:
         "allocated": plain_resources(view.allocated),
         "dominant_share_millionths": view.dominant_share_millionths,
         "dominant_resource": view.dominant_resource,
+        "wanted": _plain_quantities(view.wanted),
+        "wanted_tasks": view.wanted_tasks,
     }
 
 

@@ -178,6 +178,7 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("FRAMEWORKS", lambda v, _: str(v.frameworks), is_number=True),
         Column("CPUS", lambda v, _: amount(v.allocated, "cpus"), is_number=True),
         Column("MEM", lambda v, _: amount(v.allocated, "mem"), is_number=True),
+        Column("WAITING", lambda v, _: str(v.wanted_tasks or "-"), is_number=True),
     ),
     QuotaView: (
         Column("ROLE", lambda v, _: v.role, shrinks=True),

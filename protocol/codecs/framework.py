@@ -8,11 +8,15 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_constraint,
     read_label,
+    read_quantity,
     read_task_description,
     read_task_status,
     write_attribute,
+    write_constraint,
     write_label,
+    write_quantity,
     write_task_description,
     write_task_status,
 )
@@ -34,6 +38,7 @@ from protocol.messages.framework import (
     Offers,
     Operation,
     Reconcile,
+    Request,
     Rescinded,
     Revive,
     Subscribe,
@@ -41,6 +46,7 @@ from protocol.messages.framework import (
     Suppress,
     Teardown,
     Updates,
+    Want,
 )
 
 _FRAMEWORK = schema.load("protocol/framework.capnp")
@@ -272,6 +278,56 @@ def write_suppress(message: Suppress, builder: Any) -> None:
         put(_SUPPRESS__CALL, message.call)
     if message.roles:
         schema.write_values(builder, _SUPPRESS__ROLES, message.roles)
+
+
+_WANT = _FRAMEWORK.Want.schema.fields
+_WANT__AMOUNTS = _WANT["amounts"]
+_WANT__COUNT = _WANT["count"]
+_WANT__CONSTRAINTS = _WANT["constraints"]
+
+
+def read_want(reader: Any) -> Want:
+    get = reader._get_by_field
+    return Want(
+        schema.read_structs(get(_WANT__AMOUNTS), read_quantity, 2),
+        get(_WANT__COUNT),
+        schema.read_structs(get(_WANT__CONSTRAINTS), read_constraint, 3),
+    )
+
+
+def write_want(message: Want, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.amounts:
+        schema.write_structs(builder, _WANT__AMOUNTS, message.amounts, write_quantity)
+    if message.count:
+        put(_WANT__COUNT, message.count)
+    if message.constraints:
+        schema.write_structs(builder, _WANT__CONSTRAINTS, message.constraints, write_constraint)
+
+
+_REQUEST = _FRAMEWORK.Request.schema.fields
+_REQUEST__CALL = _REQUEST["call"]
+_REQUEST__ROLE = _REQUEST["role"]
+_REQUEST__WANTS = _REQUEST["wants"]
+
+
+def read_request(reader: Any) -> Request:
+    get = reader._get_by_field
+    return Request(
+        get(_REQUEST__CALL),
+        get(_REQUEST__ROLE),
+        schema.read_structs(get(_REQUEST__WANTS), read_want, 3),
+    )
+
+
+def write_request(message: Request, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_REQUEST__CALL, message.call)
+    if message.role:
+        put(_REQUEST__ROLE, message.role)
+    if message.wants:
+        schema.write_structs(builder, _REQUEST__WANTS, message.wants, write_want)
 
 
 _KILL_TASKS_CALL = _FRAMEWORK.KillTasksCall.schema.fields
@@ -581,6 +637,7 @@ _FRAMEWORK_MESSAGE__FRAMEWORK_FAILED = _FRAMEWORK_MESSAGE["frameworkFailed"]
 _FRAMEWORK_MESSAGE__KEEP = _FRAMEWORK_MESSAGE["keep"]
 _FRAMEWORK_MESSAGE__KEPT = _FRAMEWORK_MESSAGE["kept"]
 _FRAMEWORK_MESSAGE__LEAVE = _FRAMEWORK_MESSAGE["leave"]
+_FRAMEWORK_MESSAGE__REQUEST = _FRAMEWORK_MESSAGE["request"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 9),
@@ -601,6 +658,7 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "keep": (_FRAMEWORK_MESSAGE__KEEP, read_keep, 1),
     "kept": (_FRAMEWORK_MESSAGE__KEPT, read_kept, 1),
     "leave": (_FRAMEWORK_MESSAGE__LEAVE, read_leave, 1),
+    "request": (_FRAMEWORK_MESSAGE__REQUEST, read_request, 3),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -621,6 +679,7 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     Keep: (_FRAMEWORK_MESSAGE__KEEP, write_keep),
     Kept: (_FRAMEWORK_MESSAGE__KEPT, write_kept),
     Leave: (_FRAMEWORK_MESSAGE__LEAVE, write_leave),
+    Request: (_FRAMEWORK_MESSAGE__REQUEST, write_request),
 }
 
 

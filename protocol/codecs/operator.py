@@ -876,6 +876,8 @@ _ROLE_VIEW__FRAMEWORKS = _ROLE_VIEW["frameworks"]
 _ROLE_VIEW__ALLOCATED = _ROLE_VIEW["allocated"]
 _ROLE_VIEW__DOMINANT_SHARE_MILLIONTHS = _ROLE_VIEW["dominantShareMillionths"]
 _ROLE_VIEW__DOMINANT_RESOURCE = _ROLE_VIEW["dominantResource"]
+_ROLE_VIEW__WANTED = _ROLE_VIEW["wanted"]
+_ROLE_VIEW__WANTED_TASKS = _ROLE_VIEW["wantedTasks"]
 
 
 def read_role_view(reader: Any) -> RoleView:
@@ -887,6 +889,8 @@ def read_role_view(reader: Any) -> RoleView:
         read_resources(get(_ROLE_VIEW__ALLOCATED)),
         get(_ROLE_VIEW__DOMINANT_SHARE_MILLIONTHS),
         get(_ROLE_VIEW__DOMINANT_RESOURCE),
+        schema.read_structs(get(_ROLE_VIEW__WANTED), read_quantity, 2),
+        get(_ROLE_VIEW__WANTED_TASKS),
     )
 
 
@@ -904,6 +908,10 @@ def write_role_view(message: RoleView, builder: Any) -> None:
         put(_ROLE_VIEW__DOMINANT_SHARE_MILLIONTHS, message.dominant_share_millionths)
     if message.dominant_resource:
         put(_ROLE_VIEW__DOMINANT_RESOURCE, message.dominant_resource)
+    if message.wanted:
+        schema.write_structs(builder, _ROLE_VIEW__WANTED, message.wanted, write_quantity)
+    if message.wanted_tasks:
+        put(_ROLE_VIEW__WANTED_TASKS, message.wanted_tasks)
 
 
 _MASTERS = _OPERATOR.Masters.schema.fields
@@ -1039,7 +1047,7 @@ def read_roles(reader: Any) -> Roles:
     get = reader._get_by_field
     return Roles(
         get(_ROLES__CALL),
-        schema.read_structs(get(_ROLES__ROLES), read_role_view, 9),
+        schema.read_structs(get(_ROLES__ROLES), read_role_view, 11),
         get(_ROLES__IS_MORE),
     )
 

@@ -7,6 +7,7 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.messages.values import (
     Attribute,
+    Constraint,
     ContainerUsage,
     Label,
     Quantity,
@@ -64,6 +65,31 @@ def write_attribute(message: Attribute, builder: Any) -> None:
         put(_ATTRIBUTE__NAME, message.name)
     if message.value:
         put(_ATTRIBUTE__VALUE, message.value)
+
+
+_CONSTRAINT = _VALUES.Constraint.schema.fields
+_CONSTRAINT__ATTRIBUTE = _CONSTRAINT["attribute"]
+_CONSTRAINT__VALUES = _CONSTRAINT["values"]
+_CONSTRAINT__IS_NEGATED = _CONSTRAINT["isNegated"]
+
+
+def read_constraint(reader: Any) -> Constraint:
+    get = reader._get_by_field
+    return Constraint(
+        get(_CONSTRAINT__ATTRIBUTE),
+        tuple(get(_CONSTRAINT__VALUES)),
+        get(_CONSTRAINT__IS_NEGATED),
+    )
+
+
+def write_constraint(message: Constraint, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.attribute:
+        put(_CONSTRAINT__ATTRIBUTE, message.attribute)
+    if message.values:
+        schema.write_values(builder, _CONSTRAINT__VALUES, message.values)
+    if message.is_negated:
+        put(_CONSTRAINT__IS_NEGATED, message.is_negated)
 
 
 _LABEL = _VALUES.Label.schema.fields

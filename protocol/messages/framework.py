@@ -4,7 +4,14 @@
 from dataclasses import field
 from typing import TypeAlias
 
-from protocol.messages.values import Attribute, Label, TaskDescription, TaskStatus
+from protocol.messages.values import (
+    Attribute,
+    Constraint,
+    Label,
+    Quantity,
+    TaskDescription,
+    TaskStatus,
+)
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
 
@@ -68,6 +75,20 @@ class Revive:
 class Suppress:
     call: int = 0
     roles: tuple[str, ...] = ()
+
+
+@record
+class Want:
+    amounts: tuple[Quantity, ...] = ()
+    count: int = 0
+    constraints: tuple[Constraint, ...] = ()
+
+
+@record
+class Request:
+    call: int = 0
+    role: str = ""
+    wants: tuple[Want, ...] = ()
 
 
 @record
@@ -172,4 +193,5 @@ FrameworkMessage: TypeAlias = (
     | Keep
     | Kept
     | Leave
+    | Request
 )

@@ -238,6 +238,8 @@ class RoleView:
     allocated: Resources = EMPTY
     dominant_share_millionths: int = 0
     dominant_resource: str = ""
+    wanted: tuple[Quantity, ...] = ()
+    wanted_tasks: int = 0
 
 
 @record

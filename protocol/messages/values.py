@@ -20,6 +20,13 @@ class Attribute:
 
 
 @record
+class Constraint:
+    attribute: str = ""
+    values: tuple[str, ...] = ()
+    is_negated: bool = False
+
+
+@record
 class Label:
     name: str = ""
     value: str = ""

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from protocol.constraints import parse_constraint
 from protocol.ids import check_id
 from protocol.messages.values import TaskDescription, Uri, Variable
 from protocol.resources import parse_resources
-from schedulers.matching import Demand, Placement, parse_constraint
+from schedulers.matching import Demand, Placement
 
 INSTANCES_MAX = 10_000  # more is a job for a framework that stays
 ID_CHARS_MAX = 100  # of a name, so that a number still fits behind it

@@ -8,7 +8,7 @@ from protocol.messages.values import TaskReason, TaskState, TaskStatus
 from protocol.states import is_ended
 from schedulers.driver import Driver
 from schedulers.framework import Scheduler
-from schedulers.matching import Demand, explain_shortage, match_offers
+from schedulers.matching import Demand, explain_shortage, match_offers, want_all
 from schedulers.run.job import Job
 
 REFUSE_S = 5.0  # resources that are too small now may have grown by then
@@ -93,6 +93,7 @@ class Launcher(Scheduler):
     def subscribed(self, driver: Driver, tasks: Sequence[TaskStatus]) -> None:
         for status in tasks:
             self._note(status)
+        self._request(driver)
 
     def offered(self, driver: Driver, offers: Sequence[Offer]) -> None:
         for offer in offers:
@@ -138,6 +139,7 @@ class Launcher(Scheduler):
             self.waiting.clear()
             self._check_end()
         elif reason in PASSING:
+            self._request(driver)
             driver.revive()
         else:
             self._listener.given_up(f"the masters refuse the tasks: {text or reason} ({reason})")
@@ -148,6 +150,11 @@ class Launcher(Scheduler):
     def failed(self, driver: Driver, reason: str, text: str) -> None:
         remedy = REMEDIES.get(reason, "")
         self._listener.given_up(f"{text or reason} ({reason}){remedy}")
+
+    def _request(self, driver: Driver) -> None:
+        """Have offered what the instances need that wait, and nothing else."""
+        if not self._is_killing:
+            driver.request(want_all(self.waiting.values()))
 
     def _note(self, status: TaskStatus) -> None:
         before = self.newest.get(status.task_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from protocol.client import OperatorClient
 from protocol.errors import Denied, Fault
 from protocol.handshake import LinkIdentity
-from protocol.messages.operator import FileChunk, ListTasks, ReadFile, Tasks
+from protocol.messages.operator import FileChunk, ReadFile
 
 CHUNK_BYTES = 256 << 10
 POLL_S_MIN = 0.05
@@ -16,7 +16,6 @@ POLL_S_MAX = 0.5
 READS_MAX = 16  # at once on one agent
 PATIENCE_S = 10.0  # an agent that does not answer after a task has ended is given up
 ANSWER_S = 5.0  # an agent that restarted at the same address answers by then
-LOCATE_S = 3.0  # for the masters to say where an agent is
 RETRY_S = 2.0  # between two tries of an agent that cannot be read
 LINE_BYTES_MAX = 64 << 10  # a longer one is written in pieces
 REMEDIES = {
@@ -46,21 +45,6 @@ def write_stderr(content: bytes) -> None:
     """Write to our stderr. Raises: BrokenPipeError."""
     sys.stderr.buffer.write(content)
     sys.stderr.buffer.flush()
-
-
-async def find_agent(masters: tuple[str, ...], identity: LinkIdentity, source: Source) -> str:
-    """Return where the masters say that the source's agent is; empty when they do not."""
-    try:
-        client = await OperatorClient.connect(masters, identity, LOCATE_S)
-        try:
-            name = f"{source.framework_id}/{source.task_id}"
-            answer = await client.ask(ListTasks(task=name), LOCATE_S)
-        finally:
-            await client.close()
-    except Fault:
-        return ""
-    views = answer.tasks if isinstance(answer, Tasks) else ()
-    return max(views, key=lambda view: view.status.launch).agent_address if views else ""
 
 
 class AgentOutput:

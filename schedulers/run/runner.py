@@ -18,11 +18,11 @@ from schedulers.run.launcher import Launcher
 from schedulers.run.output import (
     AgentOutput,
     Source,
-    find_agent,
     follow,
     write_stderr,
     write_stdout,
 )
+from schedulers.run.questions import find_agent, find_shortage
 from schedulers.run.screen import Screen
 
 FAILOVER_S = 60.0  # what runs on when this process is killed is ended after so long
@@ -71,6 +71,7 @@ class Runner:
         self._follows: dict[str, asyncio.Event] = {}  # task → set once it has ended
         self._following: list[asyncio.Task[str]] = []
         self._over: asyncio.Future[int] | None = None  # the exit status, once it is known
+        self._shortage, self._shortage_s = "", -inf  # what the masters said of it, and when
         self._interrupts = 0
         self._interrupted = 0  # the exit status of a run that was interrupted
 
@@ -206,24 +207,36 @@ class Runner:
             await asyncio.sleep(0.25)
             now_s = loop.time()
             waited_s = now_s - started_s
-            trouble = self._find_trouble(now_s - trouble_s)
+            trouble = await self._find_trouble(now_s - trouble_s)
             if not trouble and self._driver.is_subscribed and not self._launcher.waiting:
                 trouble_s = now_s
             if 0 < self._options.timeout_s <= waited_s:
                 self.given_up(
                     f"gave up after {self._options.timeout_s:g} s: "
-                    f"{self._find_trouble(inf) or 'the masters did not start everything'}"
+                    f"{await self._find_trouble(inf) or 'the masters did not start everything'}"
                 )
                 return
             if trouble and (trouble != said or now_s - said_s >= REPEAT_S):
                 said, said_s = trouble, now_s
                 self._screen.warn(f"waiting {waited_s:.0f} s: {trouble}")
 
-    def _find_trouble(self, waited_s: float) -> str:
+    async def _find_trouble(self, waited_s: float) -> str:
         if not self._driver.is_subscribed:
             return self._explain_masters() if waited_s >= QUIET_S else ""
         shortage = self._launcher.explain_waiting() if waited_s >= WAITING_S else ""
+        if shortage:  # offers tell of what fits only, the masters of all there is
+            shortage = await self._ask_shortage() or shortage
         return f"{shortage}; `quorate agents` shows what there is" if shortage else ""
+
+    async def _ask_shortage(self) -> str:
+        """Return why the masters offer nothing, as they said lately; empty when they do not say."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._shortage_s >= REPEAT_S:
+            self._shortage_s = now_s
+            self._shortage = await find_shortage(
+                self._masters, self._reader, self._driver.framework_id
+            )
+        return self._shortage
 
     def _explain_masters(self) -> str:
         silent = self._driver.silent_masters

@@ -1,12 +1,14 @@
-"""The allocator alone, in processor time: full cycles, one freed agent, declines, quotas."""
+"""The allocator alone, in processor time: cycles, one freed agent, declines, demand, quotas."""
 
 import argparse
 
 from master.core.offers import DeclineOffers
 from master.core.quotas import SetQuota
+from master.core.requests import RequestResources
 from master.core.roles import SuppressOffers
 from protocol.ids import FrameworkId
-from protocol.messages.framework import Decline, Suppress
+from protocol.messages.framework import Decline, Request, Suppress, Want
+from protocol.messages.values import Quantity
 from tests.bench.bench_core import Bench, seconds
 from tests.bench.measure import percentile
 
@@ -15,6 +17,7 @@ QUICK = ((1_000, 100),)
 FREED = 200
 DECLINES = 10_000
 QUOTAS = 3_000
+REQUESTS = 100
 SUPPRESSED = 0.99
 
 
@@ -77,6 +80,38 @@ def with_quotas(agents: int, frameworks: int, roles: int) -> None:
     )
 
 
+def ask(bench: Bench, framework: int, tasks: int, cpus_milli: int) -> float:
+    """Return how long it takes to decide a request and to fold what follows from it."""
+    amounts = (Quantity("cpus", cpus_milli), Quantity("mem", 1 << 30))
+    call = Request(1, f"role{framework % 10}", (Want(amounts, tasks),) if tasks else ())
+    command = RequestResources(FrameworkId(f"fw-{framework + 1}"), call)
+    return seconds(lambda: bench.submit(command))
+
+
+def with_demand(agents: int, frameworks: int) -> None:
+    """Print what passes and requests take when all say what they want."""
+    bench = Bench(agents, frameworks)
+    for number in range(frameworks):
+        ask(bench, number, 0, 0)
+    bench.tick()
+    answered_ms = sorted(1e3 * ask(bench, number, 5, 1000) for number in range(REQUESTS))
+    unmet_ms = sorted(1e3 * ask(bench, number, 5, 64_000 + number) for number in range(REQUESTS))
+    bench.tick()
+    each = 40 * agents // frameworks
+    whole_s = sum(ask(bench, number, each, 1000) for number in range(frameworks))
+    offers = len(bench.state.soft.offers)
+    freed_ms = sorted(1e3 * free_one(bench) for _ in range(FREED))
+    print(f"demand, {agents:,} × {frameworks:,}: {offers:,} offers in {whole_s:.2f} s", end="")
+    for what, taken_ms in (
+        ("answered", answered_ms),
+        ("that fits nowhere", unmet_ms),
+        ("after one agent was freed", freed_ms),
+    ):
+        half, most = percentile(taken_ms, 0.5), percentile(taken_ms, 0.99)
+        print(f", {what} {half:.2f} ms (p99 {most:.2f})", end="")
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -89,6 +124,7 @@ def main() -> None:
     decline_many(bench, DECLINES)
     agents, frameworks = shapes[-1]
     suppress_most(agents, frameworks)
+    with_demand(agents, frameworks)
     with_quotas(agents, frameworks, min(QUOTAS, 3 * frameworks))
 
 

@@ -20,10 +20,12 @@ from master.core.frameworks import (
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
+from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import SECOND_NS, Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from protocol.constraints import parse_constraint
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, TaskId, task_key
 from protocol.messages.agent import RegisterAgent as Registration
@@ -34,14 +36,16 @@ from protocol.messages.framework import (
     KillTask,
     LaunchTask,
     Operation,
+    Request,
     Revive,
     Subscribe,
     Subscribed,
     Suppress,
+    Want,
 )
 from protocol.messages.operator import Explain
-from protocol.messages.values import TaskDescription, TaskState, TaskStatus
-from protocol.quantities import parse_quantities
+from protocol.messages.values import Attribute, TaskDescription, TaskState, TaskStatus
+from protocol.quantities import listed_quantities, parse_quantities
 from protocol.resources import Resources, parse_resources
 from protocol.states import TERMINAL
 from tests.scripts.names import Names, tell
@@ -95,7 +99,7 @@ class Script:
         handler(plain, options)
 
     def do_agent(self, words: list[str], options: Options) -> None:
-        """agent NAME cpus=… mem=… [principal=…] [host=…]"""
+        """agent NAME cpus=… mem=… [principal=…] [host=…] [attributes=rack:r1,…]"""
         self.links += 1
         tasks = self.agents[words[0]].tasks if words[0] in self.agents else {}
         self.agents[words[0]] = ScriptedAgent(options, self.links, tasks)
@@ -163,6 +167,13 @@ class Script:
         refuse_ns = duration(options.get("refuse", "0s"))
         owner = self._owner(offers, options)
         self.submit(DeclineOffers(owner, Decline(1, offers, refuse_ns)))
+
+    def do_request(self, words: list[str], options: Options) -> None:
+        """request FRAMEWORK ROLE [COUNT AMOUNTS [where=…;…]] / …: what it wants there by now."""
+        rest = self.line.split(maxsplit=3)[3:]
+        wants = tuple(map(parse_want, rest[0].split(" / "))) if rest else ()
+        call = Request(1, words[1], wants)
+        self.submit(RequestResources(self._framework_id(words[0]), call))
 
     def do_status(self, words: list[str], options: Options) -> None:
         """status AGENT [FRAMEWORK/]TASK STATE [sequence=…] [launch=…]"""
@@ -287,11 +298,15 @@ class Script:
         spec = dict(agent.options)
         principal = spec.pop("principal", "p")
         host = spec.pop("host", f"{name}.example")
+        attributes = spec.pop("attributes", "")
         register = Registration(
             agent_id=name,
             hostname=host,
             address=f"{host}:7001",
             resources=resources_of(spec),
+            attributes=tuple(
+                Attribute(*each.split(":")) for each in filter(None, attributes.split(","))
+            ),
             tasks=tuple(agent.tasks.values()),
         )
         self.submit(RegisterAgent(register, principal, agent.link))
@@ -341,6 +356,15 @@ def describe(task_id: str, words: Options) -> TaskDescription:
         resources=resources,
         kill_grace_ns=grace_ns,
     )
+
+
+def parse_want(text: str) -> Want:
+    """Return what `3 cpus=1 mem=1GiB ports=2 where=rack=r1;zone!=a` says."""
+    count, *words = text.split()
+    spec = dict(word.split("=", 1) for word in words)
+    constraints = tuple(map(parse_constraint, filter(None, spec.pop("where", "").split(";"))))
+    amounts = parse_quantities(";".join(f"{name}:{amount}" for name, amount in spec.items()))
+    return Want(listed_quantities(amounts), int(count), constraints)
 
 
 def resources_of(words: Options) -> Resources:

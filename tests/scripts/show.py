@@ -21,6 +21,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "offers": _offers,
         "pending": _pending,
         "totals": _totals,
+        "demands": _demands,
     }[what](state, names)
 
 
@@ -90,3 +91,12 @@ def _totals(state: State, names: Names) -> Iterator[str]:
         yield f"{what} {amounts(Resources(scalars))}"
     for what, counts in (("tasks", found.tasks), ("ended", found.tasks_ended)):
         yield f"{what} {' '.join(f'{name}={count}' for name, count in counts.items()) or 'none'}"
+
+
+def _demands(state: State, names: Names) -> Iterator[str]:
+    for framework_id, by_role in state.soft.demands.items():
+        for role, demand in by_role.items():
+            for (want, count), left in zip(demand.all_left, demand.left, strict=True):
+                size = format_quantities(want.amounts)
+                name = names.framework(framework_id)
+                yield f"{name} {role} {count} of {size}, {left} not offered"

@@ -187,12 +187,13 @@ MASTER          ROLE         TERM  COMMITTED  APPLIED  LAG  VERSION
 
 
 def test_roles_show_weight_and_share() -> None:
-    role = RoleView("analytics", 2500, 2, Resources({"cpus": 4000, "mem": GIB}), 251_400, "cpus")
+    held = Resources({"cpus": 4000, "mem": GIB})
+    role = RoleView("analytics", 2500, 2, held, 251_400, "cpus", wanted_tasks=7)
     assert (
         render(RoleView, [role])
         == """\
-ROLE       WEIGHT       SHARE  FRAMEWORKS  CPUS   MEM
-analytics     2.5  25.1% cpus           2     4  1GiB"""
+ROLE       WEIGHT       SHARE  FRAMEWORKS  CPUS   MEM  WAITING
+analytics     2.5  25.1% cpus           2     4  1GiB        7"""
     )
 
 

@@ -1,7 +1,7 @@
 """One allocation pass: who is given what."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,14 @@ Refusing = Callable[[str, str, Supply], bool]
 @dataclass(frozen=True)
 class Wishes:
     is_refused: Refusing
+
+    def part_for(
+        self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
+    ) -> Resources | None:
+        return None if self.is_refused(framework_id, role, supply) else supply.resources
+
+    def grant(self, grant: Grant) -> None:
+        return
 
     def is_worth_offering(self, resources: Resources) -> bool:
         return resources.scalars.get("cpus", 0) >= 100

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from protocol.messages.framework import Offer
+from protocol.messages.framework import Offer, Want
 from protocol.messages.values import TaskDescription, TaskReason, TaskState, TaskStatus
 from protocol.resources import parse_resources
 from schedulers.driver import Driver
@@ -38,6 +38,9 @@ class PaperDriver:
 
     def revive(self) -> int:
         return self._note("revive")
+
+    def request(self, wants: Sequence[Want]) -> int:
+        return self._note("request", tuple(want.count for want in wants))
 
 
 class Desk:
@@ -100,11 +103,23 @@ def test_launcher_wants_no_more_once_all_are_accepted() -> None:
     assert desk.paper.calls[-1:] == [("decline", ("o2",))]
 
 
+def test_launcher_asks_for_what_it_needs_and_no_more() -> None:
+    desk = Desk(instances=3)
+    desk.launcher.subscribed(desk.driver, [])
+    assert desk.paper.calls == [("request", (3,))]
+    desk.offer("o1", 1)
+    desk.launcher.subscribed(desk.driver, [])
+    assert desk.paper.calls[-1:] == [("request", (2,))]
+    desk.launcher.kill_all(desk.driver)
+    desk.launcher.subscribed(desk.driver, [])
+    assert desk.paper.calls[-1:] == [("request", (2,))]
+
+
 def test_launcher_places_again_what_a_lost_offer_would_have_run() -> None:
     desk = Desk(instances=1)
     desk.offer("o1", 4)
     desk.launcher.refused(desk.driver, 1, "LOST_OFFER", "")
-    assert desk.paper.calls[-1:] == [("revive",)]
+    assert desk.paper.calls[-2:] == [("request", (1,)), ("revive",)]
     desk.offer("o2", 4)
     assert desk.paper.calls[-1:] == [("accept", "o2", ("t-0",))]
 

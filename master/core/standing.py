@@ -1,0 +1,117 @@
+"""Standing: what each framework has said that it wants, and whether it is passed by for now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from master.allocator.demand import Demand
+from master.core.records import Agent, Offer
+from master.core.state import State, charge
+from protocol.ids import AgentId, FrameworkId
+from protocol.resources import Resources
+
+TASKS = ""  # no resource has this name
+
+
+@dataclass(frozen=True, slots=True)
+class DemandStated:
+    """This is what the framework wants in a role, whatever it said before."""
+
+    framework_id: FrameworkId
+    role: str
+    demand: Demand
+
+
+@dataclass(frozen=True, slots=True)
+class DemandServed:
+    """The framework has launched these tasks."""
+
+    framework_id: FrameworkId
+    role: str
+    tasks: tuple[Resources, ...]
+
+
+StandingEvent: TypeAlias = DemandStated | DemandServed
+
+
+def apply_demand_stated(state: State, event: DemandStated) -> None:
+    state.soft.demands.setdefault(event.framework_id, {})[event.role] = event.demand
+    settle(state, event.framework_id, event.role)
+
+
+def apply_demand_served(state: State, event: DemandServed) -> None:
+    demand = demand_of(state, event.framework_id, event.role)
+    if demand is not None:
+        for each in event.tasks:
+            demand.launched(each.quantities)
+        settle(state, event.framework_id, event.role)
+
+
+def cover_offers(state: State, framework_id: FrameworkId, role: str, demand: Demand) -> None:
+    """Count the offers that are open for a new demand."""
+    for offer_id in state.soft.offers_by_framework.get(framework_id, ()):
+        offer = state.soft.offers[offer_id]
+        if offer.role == role:
+            demand.cover(offer.id, _agent_of(state, offer), offer.resources)
+
+
+def note_made(state: State, offer: Offer) -> None:
+    """Count an offer for what its framework wants."""
+    demand = demand_of(state, offer.framework_id, offer.role)
+    if demand is not None:
+        demand.cover(offer.id, _agent_of(state, offer), offer.resources)
+        settle(state, offer.framework_id, offer.role)
+
+
+def note_closed(state: State, offer: Offer) -> None:
+    """Count an offer no more."""
+    demand = demand_of(state, offer.framework_id, offer.role)
+    if demand is not None:
+        demand.uncover(offer.id)
+        settle(state, offer.framework_id, offer.role)
+
+
+def forget(state: State, framework_id: FrameworkId) -> None:
+    """Begin anew with a framework: another scheduler may want other things."""
+    state.soft.demands.pop(framework_id, None)
+
+
+def demand_of(state: State, framework_id: FrameworkId, role: str) -> Demand | None:
+    """Return what a framework has said that it wants in a role, None when it never said."""
+    by_role = state.soft.demands.get(framework_id)
+    return None if by_role is None else by_role.get(role)
+
+
+def wanted_by_role(state: State) -> dict[str, dict[str, int]]:
+    """Return what is asked for in each role and not offered yet, and under `TASKS` how many."""
+    wanted: dict[str, dict[str, int]] = {}
+    for by_role in state.soft.demands.values():
+        for role, demand in by_role.items():
+            account = wanted.setdefault(role, {})
+            for want, left in zip(demand.wants, demand.left, strict=True):
+                sums = {name: left * amount for name, amount in want.amounts.items()}
+                charge(account, sums | {TASKS: left} if left else {})
+    return wanted
+
+
+def is_resting(state: State, framework_id: FrameworkId, role: str) -> bool:
+    """Whether a framework is given nothing in a role: it wants nothing more than it is offered."""
+    demand = demand_of(state, framework_id, role)
+    return demand is not None and demand.is_met
+
+
+def settle(state: State, framework_id: FrameworkId, role: str) -> None:
+    """Let the kept ledger know."""
+    if state.soft.ledger is not None:
+        resting = is_resting(state, framework_id, role)
+        state.soft.ledger.rest(framework_id, role, is_resting=resting)
+
+
+def _agent_of(state: State, offer: Offer) -> tuple[AgentId, Agent]:
+    return offer.agent_id, state.agents[offer.agent_id]
+
+
+APPLY: dict[type, Callable[[State, Any], None]] = {
+    DemandStated: apply_demand_stated,
+    DemandServed: apply_demand_served,
+}

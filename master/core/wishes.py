@@ -1,0 +1,91 @@
+"""Wishes: what each framework would take of an agent, while one pass gives."""
+
+from collections.abc import Mapping
+
+from master.allocator.allocate import Grant, Supply
+from master.allocator.demand import NOTHING, Demand, take
+from master.core.settings import Settings
+from master.core.standing import demand_of
+from master.core.state import State
+from protocol.ids import AgentId, FrameworkId
+from protocol.resources import Resources
+
+
+class Wishes:
+    """What frameworks have asked for and refused, and what is too little for anybody.
+
+    What the pass grants is taken off what they asked for here; the offers do so for good.
+    """
+
+    def __init__(self, state: State, settings: Settings, now_ns: int) -> None:
+        self._state = state
+        self._settings = settings
+        self._now_ns = now_ns
+        self._demands: dict[tuple[str, str], Demand] = {}  # not in the state yet
+        self._left: dict[tuple[str, str], list[int]] = {}
+        self._taken: tuple[int, int] = 0, 0  # of the part that was asked for last
+
+    def state_demand(self, framework_id: str, role: str, demand: Demand) -> list[int]:
+        """Let a demand count before it is in the state; return what is left of it, kept current."""
+        self._demands[framework_id, role] = demand
+        left = self._left[framework_id, role] = demand.left
+        return left
+
+    def part_for(
+        self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
+    ) -> Resources | None:
+        demand = self._demands.get((framework_id, role)) or demand_of(
+            self._state, FrameworkId(framework_id), role
+        )
+        if demand is None:
+            is_refused = self.is_refused(framework_id, role, supply.agent_id, supply.resources)
+            return None if is_refused else supply.resources
+        left = self._left.get((framework_id, role))
+        if left is None:
+            left = self._left[framework_id, role] = demand.left
+        most = self._part(demand, left, supply, NOTHING)
+        if most is None or self.is_refused(framework_id, role, supply.agent_id, most):
+            return None
+        return self._part(demand, left, supply, step)
+
+    def grant(self, grant: Grant) -> None:
+        left = self._left.get((grant.framework_id, grant.role))
+        if left is not None:
+            place, count = self._taken
+            left[place] -= count
+
+    def is_refused(self, framework_id: str, role: str, agent_id: str, resources: Resources) -> bool:
+        """Whether the framework does not want so much of the agent now."""
+        of_framework = self._state.soft.refusals.get(FrameworkId(framework_id))
+        if of_framework is None:
+            return False
+        refusal = of_framework.get((role, AgentId(agent_id)))
+        return (
+            refusal is not None
+            and refusal.until_ns > self._now_ns
+            and refusal.resources.contains(resources)
+        )
+
+    def is_worth_offering(self, resources: Resources) -> bool:
+        scalars, settings = resources.scalars, self._settings
+        return (
+            scalars.get("cpus", 0) >= settings.cpus_min
+            and scalars.get("mem", 0) >= settings.memory_bytes_min
+        )
+
+    def _part(
+        self, demand: Demand, left: list[int], supply: Supply, step: Mapping[str, int]
+    ) -> Resources | None:
+        """Return what serves the first want that the agent can serve, but nothing too small."""
+        agent = self._state.agents[AgentId(supply.agent_id)]
+        amounts = supply.resources.quantities
+        taken = take(demand.wants, left, (agent.id, agent), amounts, step)
+        if taken is None:
+            return None
+        self._taken = place, count = taken
+        caps = dict.fromkeys(amounts, 0)
+        for name, amount in demand.wants[place].amounts.items():
+            caps[name] = count * amount
+        caps["cpus"] = max(caps["cpus"], self._settings.cpus_min)
+        caps["mem"] = max(caps["mem"], self._settings.memory_bytes_min)
+        return supply.resources.capped(caps)
