@@ -8,7 +8,7 @@ from agent.checkpoint import CheckpointLoop
 from agent.core.machine import Command
 from agent.core.recovery import JoinCluster
 from agent.core.state import State
-from agent.core.tasks import AcceptKill, AcceptLaunch
+from agent.core.tasks import AcceptKill, AcceptLaunch, EndAll
 from agent.core.updates import AcknowledgeStatus, TellTasks
 from agent.session import Session
 from protocol.decision import Refused
@@ -46,6 +46,7 @@ class Handlers:
         self._registrations = 0
         session.on_leader = self.register
         session.on_message = self.handle
+        session.on_gone = lambda: self._submit(EndAll(kill_grace_ns))
 
     def register(self) -> None:
         """Introduce the agent with every task that it has, or that waits to be accepted.

@@ -27,13 +27,14 @@ log = structlog.get_logger()
 
 ANSWER_S_MAX = 10.0  # a registration without answer, or refused, is repeated after so long
 STATUSES_PER_MESSAGE = 256  # far below one frame
+GONE = "AGENT_GONE"  # the reason of a refusal that is for ever
 
 
 class Session:
     """Keeps links to all masters and speaks with the leader once it knows the agent.
 
-    Callbacks of the owner: `on_leader()` when a registration is wanted, `on_message(message,
-    size_bytes)` for everything else that the leader sends.
+    Callbacks of the owner: `on_leader()` when a registration is wanted, `on_gone()` when the
+    masters have given this agent up, `on_message(message, size_bytes)` for everything else.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Session:
         """With an `origin` no other cluster's masters are followed, whatever their epoch."""
         self.is_registered = False
         self.on_leader: Callable[[], None] = lambda: None
+        self.on_gone: Callable[[], None] = lambda: None
         self.on_message: Callable[[AgentMessage, int], None] = lambda message, size_bytes: None
         self._agent_id = identity.name
         self._probe = probe
@@ -129,6 +131,8 @@ class Session:
             log.error("agent refused", reason=message.reason, text=message.text)
             self.is_registered = False
             self.ask_again(ANSWER_S_MAX)
+            if message.reason == GONE:
+                self.on_gone()
             return
         self.on_message(message, len(payload))
 

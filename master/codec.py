@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from master.core.events import (
+    AgentActivated,
     AgentAdmitted,
+    AgentDeactivated,
+    AgentDeclaredGone,
     AgentRemoved,
     AgentUnreachable,
     Batch,
     ClusterFounded,
+    DrainBegun,
     Event,
     FrameworkDisconnected,
     FrameworkLeft,
@@ -544,6 +548,102 @@ def write_agent_removed(message: AgentRemoved, builder: Any) -> None:
         put(_AGENT_REMOVED__AGENT_ID, message.agent_id)
 
 
+_AGENT_DEACTIVATED = _EVENTS.AgentDeactivated.schema.fields
+_AGENT_DEACTIVATED__AGENT_ID = _AGENT_DEACTIVATED["agentId"]
+_AGENT_DEACTIVATED__BY = _AGENT_DEACTIVATED["by"]
+
+
+def read_agent_deactivated(reader: Any) -> AgentDeactivated:
+    get = reader._get_by_field
+    return AgentDeactivated(
+        get(_AGENT_DEACTIVATED__AGENT_ID),
+        get(_AGENT_DEACTIVATED__BY),
+    )
+
+
+def write_agent_deactivated(message: AgentDeactivated, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_AGENT_DEACTIVATED__AGENT_ID, message.agent_id)
+    if message.by:
+        put(_AGENT_DEACTIVATED__BY, message.by)
+
+
+_AGENT_ACTIVATED = _EVENTS.AgentActivated.schema.fields
+_AGENT_ACTIVATED__AGENT_ID = _AGENT_ACTIVATED["agentId"]
+_AGENT_ACTIVATED__BY = _AGENT_ACTIVATED["by"]
+
+
+def read_agent_activated(reader: Any) -> AgentActivated:
+    get = reader._get_by_field
+    return AgentActivated(
+        get(_AGENT_ACTIVATED__AGENT_ID),
+        get(_AGENT_ACTIVATED__BY),
+    )
+
+
+def write_agent_activated(message: AgentActivated, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_AGENT_ACTIVATED__AGENT_ID, message.agent_id)
+    if message.by:
+        put(_AGENT_ACTIVATED__BY, message.by)
+
+
+_DRAIN_BEGUN = _EVENTS.DrainBegun.schema.fields
+_DRAIN_BEGUN__AGENT_ID = _DRAIN_BEGUN["agentId"]
+_DRAIN_BEGUN__BY = _DRAIN_BEGUN["by"]
+_DRAIN_BEGUN__KILL_NS = _DRAIN_BEGUN["killNs"]
+_DRAIN_BEGUN__GRACE_NS = _DRAIN_BEGUN["graceNs"]
+_DRAIN_BEGUN__MARKS_GONE = _DRAIN_BEGUN["marksGone"]
+
+
+def read_drain_begun(reader: Any) -> DrainBegun:
+    get = reader._get_by_field
+    return DrainBegun(
+        get(_DRAIN_BEGUN__AGENT_ID),
+        get(_DRAIN_BEGUN__BY),
+        get(_DRAIN_BEGUN__KILL_NS),
+        get(_DRAIN_BEGUN__GRACE_NS),
+        get(_DRAIN_BEGUN__MARKS_GONE),
+    )
+
+
+def write_drain_begun(message: DrainBegun, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_DRAIN_BEGUN__AGENT_ID, message.agent_id)
+    if message.by:
+        put(_DRAIN_BEGUN__BY, message.by)
+    if message.kill_ns:
+        put(_DRAIN_BEGUN__KILL_NS, message.kill_ns)
+    if message.grace_ns:
+        put(_DRAIN_BEGUN__GRACE_NS, message.grace_ns)
+    if message.marks_gone:
+        put(_DRAIN_BEGUN__MARKS_GONE, message.marks_gone)
+
+
+_AGENT_DECLARED_GONE = _EVENTS.AgentDeclaredGone.schema.fields
+_AGENT_DECLARED_GONE__AGENT_ID = _AGENT_DECLARED_GONE["agentId"]
+_AGENT_DECLARED_GONE__BY = _AGENT_DECLARED_GONE["by"]
+
+
+def read_agent_declared_gone(reader: Any) -> AgentDeclaredGone:
+    get = reader._get_by_field
+    return AgentDeclaredGone(
+        get(_AGENT_DECLARED_GONE__AGENT_ID),
+        get(_AGENT_DECLARED_GONE__BY),
+    )
+
+
+def write_agent_declared_gone(message: AgentDeclaredGone, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_AGENT_DECLARED_GONE__AGENT_ID, message.agent_id)
+    if message.by:
+        put(_AGENT_DECLARED_GONE__BY, message.by)
+
+
 _LOG_RESTORED = _EVENTS.LogRestored.schema.fields
 _LOG_RESTORED__LAUNCHES_SKIPPED = _LOG_RESTORED["launchesSkipped"]
 _LOG_RESTORED__FRAMEWORKS_SKIPPED = _LOG_RESTORED["frameworksSkipped"]
@@ -609,6 +709,10 @@ _EVENT__RECORDS_APPENDED = _EVENT["recordsAppended"]
 _EVENT__JOURNAL_TRUNCATED = _EVENT["journalTruncated"]
 _EVENT__FRAMEWORK_LEFT = _EVENT["frameworkLeft"]
 _EVENT__QUOTA_SET = _EVENT["quotaSet"]
+_EVENT__AGENT_DEACTIVATED = _EVENT["agentDeactivated"]
+_EVENT__AGENT_ACTIVATED = _EVENT["agentActivated"]
+_EVENT__DRAIN_BEGUN = _EVENT["drainBegun"]
+_EVENT__AGENT_DECLARED_GONE = _EVENT["agentDeclaredGone"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -637,6 +741,10 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "journalTruncated": (_EVENT__JOURNAL_TRUNCATED, read_journal_truncated, 3),
     "frameworkLeft": (_EVENT__FRAMEWORK_LEFT, read_framework_left, 1),
     "quotaSet": (_EVENT__QUOTA_SET, read_quota_set, 3),
+    "agentDeactivated": (_EVENT__AGENT_DEACTIVATED, read_agent_deactivated, 2),
+    "agentActivated": (_EVENT__AGENT_ACTIVATED, read_agent_activated, 2),
+    "drainBegun": (_EVENT__DRAIN_BEGUN, read_drain_begun, 5),
+    "agentDeclaredGone": (_EVENT__AGENT_DECLARED_GONE, read_agent_declared_gone, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -665,6 +773,10 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     JournalTruncated: (_EVENT__JOURNAL_TRUNCATED, write_journal_truncated),
     FrameworkLeft: (_EVENT__FRAMEWORK_LEFT, write_framework_left),
     QuotaSet: (_EVENT__QUOTA_SET, write_quota_set),
+    AgentDeactivated: (_EVENT__AGENT_DEACTIVATED, write_agent_deactivated),
+    AgentActivated: (_EVENT__AGENT_ACTIVATED, write_agent_activated),
+    DrainBegun: (_EVENT__DRAIN_BEGUN, write_drain_begun),
+    AgentDeclaredGone: (_EVENT__AGENT_DECLARED_GONE, write_agent_declared_gone),
 }
 
 

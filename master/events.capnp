@@ -25,6 +25,10 @@ struct KillRequested { frameworkId @0 :Text; taskId @1 :Text; graceNs @2 :Int64;
 struct WeightSet { role @0 :Text; weightMilli @1 :Int64; }
 struct QuotaSet { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); }   # nothing of both: none
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
+struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothing of it is offered; its tasks run on
+struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
+struct DrainBegun { agentId @0 :Text; by @1 :Text; killNs @2 :Int64; graceNs @3 :Int64; marksGone @4 :Bool; }   # killNs: when its tasks are killed
+struct AgentDeclaredGone { agentId @0 :Text; by @1 :Text; }              # its tasks are dead; it may not come back
 struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
 struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
 
@@ -42,5 +46,6 @@ struct Event { union {
   clusterFounded @21 :ClusterFounded;
   journalClaimed @22 :S.JournalClaimed; recordsAppended @23 :S.RecordsAppended; journalTruncated @24 :S.JournalTruncated;
   frameworkLeft @25 :FrameworkLeft; quotaSet @26 :QuotaSet;
+  agentDeactivated @27 :AgentDeactivated; agentActivated @28 :AgentActivated; drainBegun @29 :DrainBegun; agentDeclaredGone @30 :AgentDeclaredGone;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from master.core import view
+from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
 from master.core.quotas import SetQuota
@@ -16,8 +17,9 @@ from master.sessions import Link
 from protocol.codecs.operator import decode_operator_message, encode_operator_message
 from protocol.decision import Refused
 from protocol.errors import Fault, Malformed
-from protocol.ids import FrameworkId, TaskId
+from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages.link import Leader
+from protocol.messages.operator import ActivateAgent as ActivateCall
 from protocol.messages.operator import (
     Agents,
     Done,
@@ -40,6 +42,9 @@ from protocol.messages.operator import (
     Roles,
     Tasks,
 )
+from protocol.messages.operator import DeactivateAgent as DeactivateCall
+from protocol.messages.operator import DeclareGone as DeclareGoneCall
+from protocol.messages.operator import DrainAgent as DrainCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.quantities import amounts_of
@@ -50,7 +55,8 @@ PAGE_ITEMS_MAX = 1000
 
 List: TypeAlias = ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas
 Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas
-Change: TypeAlias = KillTaskByOperator | RemoveFramework | SetWeightCall | SetQuotaCall
+DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
+Change: TypeAlias = KillTaskByOperator | RemoveFramework | SetWeightCall | SetQuotaCall | DutyCall
 
 
 class Query(Protocol):
@@ -141,6 +147,7 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view.view_frameworks(state, is_all=request.all, page=page)
         case ListTasks():
             named = {"framework_id": request.framework_id, "task": request.task}
+            named["agent_id"] = request.agent_id
             return view.view_tasks(state, is_all=request.all, page=page, **named)
         case ListOffers():
             return view.view_offers(state, page)
@@ -192,6 +199,22 @@ def _command_of(request: Change, peer: Link) -> Command:
         case SetQuotaCall():
             guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
             return SetQuota(request.role, guarantee, limit, request.force)
+        case _:
+            return _duty_of(request, peer.principal or peer.name)
+
+
+def _duty_of(request: DutyCall, by: str) -> Command:
+    agent_id = AgentId(request.agent_id)
+    match request:
+        case DeactivateCall():
+            return DeactivateAgent(agent_id, by)
+        case ActivateCall():
+            return ActivateAgent(agent_id, by)
+        case DeclareGoneCall():
+            return DeclareGone(agent_id, by)
+        case DrainCall():
+            grace_ns, deadline_ns = request.grace_ns, request.deadline_ns
+            return DrainAgent(agent_id, by, grace_ns, deadline_ns, request.marks_gone)
 
 
 def _failed(call: int, outcome: Refused | Fault) -> Failed:

@@ -11,6 +11,7 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    RefuseAgent,
     SendAcknowledge,
     SendKill,
     SendLaunch,
@@ -22,7 +23,13 @@ from master.probes import MasterProbe
 from master.sessions import Link, Sessions
 from protocol.codecs.agent import encode_agent_message
 from protocol.codecs.framework import encode_framework_message
-from protocol.messages.agent import AcknowledgeStatuses, AgentMessage, KillTasks, LaunchTasks
+from protocol.messages.agent import (
+    AcknowledgeStatuses,
+    AgentMessage,
+    AgentRefused,
+    KillTasks,
+    LaunchTasks,
+)
 from protocol.messages.framework import (
     FrameworkFailed,
     FrameworkMessage,
@@ -95,6 +102,8 @@ class Performer:
                 self._answer_agent(effect)
             case EvictFramework():
                 self._evict(effect)
+            case RefuseAgent():
+                self._refuse_agent(effect)
             case SpaceTouched():
                 self.on_touched(effect.space)
 
@@ -145,6 +154,16 @@ class Performer:
             )
             before.close("a newer link of this agent took its place")
         self.say(link, effect.answer)
+
+    def _refuse_agent(self, effect: RefuseAgent) -> None:
+        link = self._sessions.agents.link_of(effect.agent_id)
+        if link is None:
+            return
+        self._sessions.agents.leave(link)
+        self._probe.agent_lost(effect.agent_id)
+        self._probe.links(*self._sessions.counts)
+        log.warning("an agent is refused from now on", agent=effect.agent_id, reason=effect.reason)
+        self.say(link, AgentRefused(effect.reason, effect.text))
 
     def _evict(self, effect: EvictFramework) -> None:
         link = self._sessions.link_of(effect.link)

@@ -6,7 +6,7 @@ struct ListMasters { call @0 :UInt64; }
 # Lists come in pages: `isMore` says that asking with `after` = the last one's id (of a task: its launch) brings the rest.
 struct ListAgents { call @0 :UInt64; after @1 :Text; }
 struct ListFrameworks { call @0 :UInt64; all @1 :Bool; after @2 :Text; }
-struct ListTasks { call @0 :UInt64; all @1 :Bool; frameworkId @2 :Text; task @3 :Text; after @4 :Text; }  # task: id or framework/id; all: ended ones too
+struct ListTasks { call @0 :UInt64; all @1 :Bool; frameworkId @2 :Text; task @3 :Text; after @4 :Text; agentId @5 :Text; }  # task: id or framework/id; all: ended ones too
 struct ListOffers { call @0 :UInt64; after @1 :Text; }
 struct ListRoles { call @0 :UInt64; after @1 :Text; }
 struct ListQuotas { call @0 :UInt64; after @1 :Text; }
@@ -15,6 +15,10 @@ struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
 struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; taskId @3 :Text; }   # why a framework or a role is, or is not, offered anything; of a task what it waits for
+struct DeactivateAgent { call @0 :UInt64; agentId @1 :Text; }          # offer nothing of it; its tasks run on
+struct ActivateAgent { call @0 :UInt64; agentId @1 :Text; }            # the end of a deactivation, or of a drain
+struct DrainAgent { call @0 :UInt64; agentId @1 :Text; graceNs @2 :Int64; deadlineNs @3 :Int64; marksGone @4 :Bool; }   # deadlineNs: from now until its tasks are killed
+struct DeclareGone { call @0 :UInt64; agentId @1 :Text; }              # an agent that is away never comes back, and its tasks are dead
 # Changes of who leads and who belongs are answered when they are committed.
 struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
 struct PromoteMaster { call @0 :UInt64; address @1 :Text; }            # a learner that has caught up becomes a voter
@@ -38,6 +42,8 @@ struct AgentView {
   agentId @0 :Text; hostname @1 :Text; address @2 :Text; state @3 :Text;       # state: connected, disconnected, unreachable
   total @4 :V.Resources; allocated @5 :V.Resources; offered @6 :V.Resources;
   attributes @7 :List(V.Attribute); tasks @8 :UInt32; registeredNs @9 :Int64; version @10 :Text; isolation @11 :List(Text);
+  duty @12 :Text;                 # active, deactivated, draining, drained or gone
+  by @13 :Text; drainNs @14 :Int64; killNs @15 :Int64; marksGone @16 :Bool;    # of a drain: whose, since when, when its tasks are killed
 }
 struct FrameworkView {
   frameworkId @0 :Text; name @1 :Text; principal @2 :Text; user @3 :Text; roles @4 :List(Text); state @5 :Text;
@@ -85,4 +91,5 @@ struct OperatorMessage { union {
   setQuota @28 :SetQuota; listQuotas @29 :ListQuotas; quotas @30 :Quotas;
   compactLog @31 :CompactLog; logCompacted @32 :LogCompacted;
   explain @33 :Explain; explanation @34 :Explanation;
+  deactivateAgent @35 :DeactivateAgent; activateAgent @36 :ActivateAgent; drainAgent @37 :DrainAgent; declareGone @38 :DeclareGone;
 } }

@@ -37,6 +37,7 @@ enum TaskReason {
   none @0; commandExited @1; killedByFramework @2; killedByOperator @3; frameworkRemoved @4;
   memoryLimit @5; launchFailed @6; fetchFailed @7; invalidTask @8; agentUnreachable @9;
   agentReturned @10; agentForgot @11; reconciliation @12; agentRestarted @13; supervisorLost @14; agentRemoved @15;
+  agentDraining @16; agentGone @17;
 }
 
 struct TaskStatus {

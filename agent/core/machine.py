@@ -19,6 +19,7 @@ from agent.core.tasks import (
     AcceptLaunch,
     ContainerEnded,
     ContainerStarted,
+    EndAll,
     LaunchFailed,
 )
 from agent.core.updates import (
@@ -36,6 +37,7 @@ Command = (
     | Recover
     | AcceptLaunch
     | AcceptKill
+    | EndAll
     | ContainerStarted
     | LaunchFailed
     | ContainerEnded
@@ -53,6 +55,8 @@ def decide(state: State, command: Command, now_ns: int) -> Outcome:
             return tasks.decide_launch(state, command, now_ns)
         case AcceptKill():
             return tasks.decide_kill(state, command, now_ns)
+        case EndAll():
+            return tasks.decide_end_all(state, command, now_ns)
         case ContainerStarted():
             return tasks.decide_started(state, command, now_ns)
         case LaunchFailed():

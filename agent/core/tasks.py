@@ -4,11 +4,18 @@ from dataclasses import dataclass, replace
 
 from agent.core.effects import (
     DestroyContainer,
+    Effect,
     KillContainer,
     SendStatuses,
     StartContainer,
 )
-from agent.core.events import KillAccepted, StateChanged, TaskAccepted, TaskForgotten
+from agent.core.events import (
+    CheckpointEvent,
+    KillAccepted,
+    StateChanged,
+    TaskAccepted,
+    TaskForgotten,
+)
 from agent.core.reasons import Reason
 from agent.core.records import KillIntent, TaskRecord
 from agent.core.state import TASKS_MAX, State
@@ -33,6 +40,13 @@ class AcceptKill:
     """The master wants a task to end; `default_grace_ns` is for who named no grace."""
 
     kill: Kill
+    default_grace_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndAll:
+    """The masters have declared this agent gone: nothing may run here any more."""
+
     default_grace_ns: int
 
 
@@ -126,6 +140,25 @@ def decide_kill(state: State, command: AcceptKill, now_ns: int) -> Outcome:
         effects=(effect, SendStatuses((status,))),
         soft=plan_retry(state, now_ns),
     )
+
+
+def decide_end_all(state: State, command: EndAll, now_ns: int) -> Outcome:
+    """Kill every task that is here, as `decide_kill` does each."""
+    events: list[CheckpointEvent] = []
+    effects: list[Effect] = []
+    for launch in state.live.values():
+        record = state.tasks[launch]
+        kill = Kill(
+            framework_id=record.framework_id,
+            task_id=record.description.task_id,
+            launch=launch,
+            reason=TaskReason.AGENT_GONE,
+        )
+        outcome = decide_kill(state, AcceptKill(kill, command.default_grace_ns), now_ns)
+        assert isinstance(outcome, Decision)
+        events += outcome.events
+        effects += outcome.effects
+    return Decision(tuple(events), soft=plan_retry(state, now_ns), effects=tuple(effects))
 
 
 def decide_started(state: State, command: ContainerStarted, now_ns: int) -> Outcome:

@@ -9,7 +9,7 @@ from master.core.events import AgentAdmitted, AgentRemoved, AgentUnreachable
 from master.core.offers import close_offers
 from master.core.orders import order_kill, order_launch
 from master.core.reasons import Reason
-from master.core.records import Agent, Task
+from master.core.records import Agent, Declaration, Task
 from master.core.settings import Settings
 from master.core.soft import AgentAttached, AgentDetached
 from master.core.state import State, charge, credit
@@ -24,6 +24,7 @@ from protocol.resources import format_resources, sum_resources
 from protocol.states import TERMINAL
 
 TASKS_NAMED_MAX = 5  # in a refusal, which is one line of a log
+GONE_MAX = 10_000  # ids that are remembered; part of what `apply` does, so no setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,18 @@ def decide_register(
 
     Replies `ToBeContinued` when that is too much for one decision: nothing but news of tasks
     happened, and the same command goes on from there.
-    Refuses: what `check_registration` does, TOO_MANY, OTHER_PRINCIPAL, RESOURCES_IN_USE when the
-    agent came back too small for the tasks that go on there.
+    Refuses: what `check_registration` does, AGENT_GONE, TOO_MANY, OTHER_PRINCIPAL,
+    RESOURCES_IN_USE when the agent came back too small for the tasks that go on there.
     """
     register = command.register
-    refused = check_registration(register) or _check_known(state, command, settings)
+    agent_id = AgentId(register.agent_id)
+    refused = (
+        check_registration(register)
+        or refuse_gone(state, agent_id)
+        or _check_known(state, command, settings)
+    )
     if refused:
         return refused
-    agent_id = AgentId(register.agent_id)
     agent = state.agents.get(agent_id)
     draft = Draft(now_ns, settings)
     telling = Telling(draft, state)
@@ -107,14 +112,39 @@ def draft_unreachable(draft: Draft, state: State, agent: Agent) -> None:
     draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), draft.settings.agent_removal_ns)
 
 
-def draft_removal(draft: Draft, state: State, agent: Agent) -> None:
-    """Forget an agent that stayed away; should it come back, its tasks are strays to be killed."""
-    text = f"agent {agent.id} has not come back"
-    reason = TaskReason.AGENT_REMOVED
+def draft_removal(
+    draft: Draft, state: State, agent: Agent, declaration: Declaration | None = None
+) -> None:
+    """Forget an agent that stayed away; should it come back, its tasks are strays to be killed.
+
+    One that is or is now declared gone does not come back.
+    """
+    declaration = declaration or agent.gone
+    if declaration:
+        text = f"agent {agent.id} was declared gone by {declaration.by}"
+        reason = TaskReason.AGENT_GONE
+    else:
+        text, reason = f"agent {agent.id} has not come back", TaskReason.AGENT_REMOVED
     if not _assume_all(draft, state, agent, TaskState.GONE, reason=reason, text=text):
         draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), 0)
         return
     draft.events.append(AgentRemoved(agent.id))
+
+
+def refuse_gone(state: State, agent_id: AgentId) -> Refused | None:
+    """Refuse to hear an agent that was declared gone."""
+    agent = state.agents.get(agent_id)
+    declaration = agent.gone if agent else state.gone.get(agent_id)
+    return refusal_of_gone(agent_id, declaration) if declaration else None
+
+
+def refusal_of_gone(agent_id: str, declaration: Declaration) -> Refused:
+    """Return what an agent hears that was declared gone."""
+    text = (
+        f"agent {agent_id} was declared gone by {declaration.by}: it ends its tasks and is "
+        "not taken in again; with an empty work directory its machine is a new agent"
+    )
+    return Refused(Reason.AGENT_GONE, text)
 
 
 def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
@@ -137,6 +167,7 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
             credit(state.capacity, known.total.quantities)
         agent.registered_ns = known.registered_ns
         agent.allocated, agent.tasks = known.allocated, known.tasks
+        agent.is_deactivated, agent.drain = known.is_deactivated, known.drain
         assert agent.total.contains(agent.allocated)
     state.agents[agent_id] = agent
     charge(state.capacity, agent.total.quantities)
@@ -156,6 +187,10 @@ def apply_agent_removed(state: State, event: AgentRemoved) -> None:
     agent = state.agents.pop(AgentId(event.agent_id))
     assert agent.is_unreachable
     assert not agent.tasks
+    if agent.gone:
+        state.gone[agent.id] = agent.gone
+        if len(state.gone) > GONE_MAX:  # as safe: a forgotten agent's tasks are killed as strays
+            del state.gone[next(iter(state.gone))]
 
 
 def _check_known(state: State, command: RegisterAgent, settings: Settings) -> Refused | None:

@@ -18,3 +18,4 @@ class AlarmKind(IntEnum):
     ANSWER_UNFINISHED = 10
     LEASE_ENDS = 11
     FRAMEWORK_IDLE = 12
+    AGENT_DRAIN = 13

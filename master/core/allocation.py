@@ -115,7 +115,7 @@ def _supplies(state: State, agent_ids: Iterable[AgentId], wishes: Wishes) -> lis
     """Return what is worth offering; an agent whose link is gone may be gone itself."""
     supplies = []
     for agent_id in agent_ids:
-        if agent_id in state.soft.agent_links:
+        if agent_id in state.soft.agent_links and state.agents[agent_id].is_active:
             free = free_of(state, state.agents[agent_id])
             if wishes.is_worth_offering(free):
                 supplies.append(Supply(agent_id, free))

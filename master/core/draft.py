@@ -9,6 +9,7 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    RefuseAgent,
     SendAcknowledge,
     SendKill,
     SendLaunch,
@@ -50,7 +51,7 @@ class Draft:
     settings: Settings
     events: list[Event] = field(default_factory=list)
     soft: list[SoftEvent] = field(default_factory=list)
-    greetings: list[EvictFramework | AnswerAgent] = field(default_factory=list)
+    greetings: list[EvictFramework | AnswerAgent | RefuseAgent] = field(default_factory=list)
     rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
     acknowledgements: dict[AgentId, list[StatusAcknowledgement]] = field(default_factory=dict)
     updates: dict[FrameworkId, list[TaskStatus]] = field(default_factory=dict)

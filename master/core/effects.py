@@ -58,6 +58,15 @@ class AnswerAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseAgent:
+    """Let the agent's link speak for it no more, and say so with the reason."""
+
+    agent_id: AgentId
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendLaunch:
     agent_id: AgentId
     launches: tuple[Launch, ...]
@@ -81,6 +90,7 @@ Effect: TypeAlias = (
     | SendUpdates
     | EvictFramework
     | AnswerAgent
+    | RefuseAgent
     | SendLaunch
     | SendKill
     | SendAcknowledge

@@ -141,6 +141,33 @@ class AgentRemoved:
 
 
 @record
+class AgentDeactivated:
+    agent_id: str = ""
+    by: str = ""
+
+
+@record
+class AgentActivated:
+    agent_id: str = ""
+    by: str = ""
+
+
+@record
+class DrainBegun:
+    agent_id: str = ""
+    by: str = ""
+    kill_ns: int = 0
+    grace_ns: int = 0
+    marks_gone: bool = False
+
+
+@record
+class AgentDeclaredGone:
+    agent_id: str = ""
+    by: str = ""
+
+
+@record
 class LogRestored:
     launches_skipped: int = 0
     frameworks_skipped: int = 0
@@ -178,6 +205,10 @@ Event: TypeAlias = (
     | JournalTruncated
     | FrameworkLeft
     | QuotaSet
+    | AgentDeactivated
+    | AgentActivated
+    | DrainBegun
+    | AgentDeclaredGone
 )
 
 

@@ -158,6 +158,8 @@ class _Explainer:
             return _Reason("UNREACHABLE", "unreachable")
         if agent.id not in state.soft.agent_links:
             return _Reason("NOT_LINKED", "not connected to the leader")
+        if not agent.is_active:
+            return _Reason("NOT_ACTIVE", "deactivated or drained by an operator")
         free = free_of(state, agent)
         if not self._wishes.is_worth_offering(free):
             holders = [

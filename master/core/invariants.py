@@ -5,6 +5,7 @@ from dataclasses import replace
 from master.allocator.allocate import Ledger
 from master.allocator.demand import Demand
 from master.allocator.tree import WEIGHT_MILLI
+from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings
 from master.core.records import Agent, Framework, Task
@@ -35,6 +36,7 @@ def check(state: State) -> None:
     _check_standing(state)
     _check_links(state)
     _check_alarms(state)
+    assert len(state.gone) <= GONE_MAX
     spaces.check(state.spaces)
 
 
@@ -49,13 +51,17 @@ def _check_agent(state: State, agent: Agent) -> None:
     offer_ids = state.soft.offers_by_agent.get(agent.id, ())
     offered = sum_resources(state.soft.offers[each].resources for each in offer_ids)
     assert free + offered + agent.allocated == agent.total, agent.id
+    assert agent.is_active or not offer_ids, agent.id
+    assert agent.id not in state.gone
+    assert agent.is_unreachable or not agent.gone
     for key, launch in agent.tasks.items():
         task = state.tasks[key]
         assert task.launch == launch
         assert task.agent_id == agent.id
         assert not task.is_ended
         is_unreachable = task.status.state.name == "UNREACHABLE"
-        if agent.id in state.soft.agent_links or len(agent.tasks) <= TOLD_AT_ONCE:
+        is_told = agent.id in state.soft.agent_links or len(agent.tasks) <= TOLD_AT_ONCE
+        if is_told and not agent.gone:
             assert is_unreachable == agent.is_unreachable
 
 
@@ -200,6 +206,8 @@ def _check_alarms(state: State) -> None:
     if not state.soft.is_leading:
         return
     for agent in state.agents.values():
+        if agent.drain and any(state.tasks[key].kill is None for key in agent.tasks):
+            assert (AlarmKind.AGENT_DRAIN, (agent.id,)) in alarms.wanted, agent.id
         if agent.id not in state.soft.agent_links:
             kind = AlarmKind.AGENT_REMOVAL if agent.is_unreachable else AlarmKind.AGENT_SILENT
             assert (kind, (agent.id,)) in alarms.wanted, agent.id

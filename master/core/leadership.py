@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from master.core import agents, frameworks, keeping
+from master.core import agents, duty, frameworks, keeping
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
 from master.core.draft import Draft, Outcome, put
@@ -46,7 +46,11 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
         draft.events.append(ClusterFounded(command.origin))
     draft.soft.append(LeadershipBegun())
     for agent in state.agents.values():
-        if agent.is_unreachable:
+        if agent.drain:
+            draft.alarm(AlarmKind.AGENT_DRAIN, (agent.id,), 0)
+        if agent.gone:
+            draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), 0)
+        elif agent.is_unreachable:
             removal_ns = agent.unreachable_ns + settings.agent_removal_ns - now_ns
             after_ns = max(removal_ns, settings.agent_timeout_ns)
             draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), after_ns)
@@ -122,16 +126,17 @@ def _order_again(draft: Draft, state: State, task: Task) -> None:
 
 
 def _ring_agent_silent(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    agent = state.agents[AgentId(key[0])]
-    assert agent.id not in state.soft.agent_links
-    if not agent.is_unreachable:
+    agent = state.agents.get(AgentId(key[0]))
+    if agent is not None and not agent.is_unreachable:
+        assert agent.id not in state.soft.agent_links
         agents.draft_unreachable(draft, state, agent)
 
 
 def _ring_agent_removal(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    agent = state.agents[AgentId(key[0])]
-    assert agent.is_unreachable
-    agents.draft_removal(draft, state, agent)
+    agent = state.agents.get(AgentId(key[0]))
+    if agent is not None:
+        assert agent.is_unreachable
+        agents.draft_removal(draft, state, agent)
 
 
 def _ring_framework_absent(draft: Draft, state: State, key: tuple[str, ...]) -> None:
@@ -194,6 +199,7 @@ def _is_within_reach(state: State, task: Task) -> bool:
 _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.AGENT_SILENT: _ring_agent_silent,
     AlarmKind.AGENT_REMOVAL: _ring_agent_removal,
+    AlarmKind.AGENT_DRAIN: duty.ring_drain,
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
     AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,
     AlarmKind.LEASE_ENDS: keeping.ring_lease_ends,

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from master.core import (
     agents,
+    duty,
     frameworks,
     keeping,
     leadership,
@@ -21,6 +22,7 @@ from master.core import (
 from master.core import events as of
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome, Reply
+from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.effects import Effect
 from master.core.events import Event
 from master.core.frameworks import (
@@ -54,6 +56,10 @@ Command: TypeAlias = (
     | LeaveFramework
     | RegisterAgent
     | AgentUnlinked
+    | DeactivateAgent
+    | ActivateAgent
+    | DrainAgent
+    | DeclareGone
     | AcceptOffers
     | DeclineOffers
     | RequestResources
@@ -78,6 +84,10 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     LeaveFramework: frameworks.decide_leave,
     RegisterAgent: agents.decide_register,
     AgentUnlinked: agents.decide_unlinked,
+    DeactivateAgent: duty.decide_deactivate,
+    ActivateAgent: duty.decide_activate,
+    DrainAgent: duty.decide_drain,
+    DeclareGone: duty.decide_gone,
     AcceptOffers: offers.decide_accept,
     DeclineOffers: offers.decide_decline,
     RequestResources: requests.decide_request,
@@ -109,6 +119,10 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.AgentAdmitted: agents.apply_agent_admitted,
     of.AgentUnreachable: agents.apply_agent_unreachable,
     of.AgentRemoved: agents.apply_agent_removed,
+    of.AgentDeactivated: duty.apply_agent_deactivated,
+    of.AgentActivated: duty.apply_agent_activated,
+    of.DrainBegun: duty.apply_drain_begun,
+    of.AgentDeclaredGone: duty.apply_agent_declared_gone,
     of.TaskLaunched: tasks.apply_task_launched,
     of.KillRequested: tasks.apply_kill_requested,
     of.TaskUpdated: updates.apply_task_updated,

@@ -35,4 +35,8 @@ class Reason(IntEnum):
     QUOTA_BROKEN = 27  # it contradicts itself, or the quotas above or below
     QUOTA_OVERCOMMITS = 28
     QUOTA_EXCEEDED = 29
+    UNKNOWN_AGENT = 30
+    AGENT_GONE = 31  # said to agents that return, too: they end their tasks
+    AGENT_CONNECTED = 32
+    AGENT_DRAINING = 33
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

@@ -84,6 +84,25 @@ class Framework:
     has_left: bool = False  # it ends with its last task
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """An agent is to be empty, and is offered to nobody until the drain is ended."""
+
+    by: str
+    began_ns: int
+    kill_ns: int  # from then on its tasks are killed
+    grace_ns: int  # the longest between SIGTERM and SIGKILL; 0: each task's own
+    marks_gone: bool = False  # when its last task has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """An operator said that an agent is gone for good."""
+
+    by: str
+    declared_ns: int
+
+
 @dataclass(slots=True)
 class Agent:
     """One machine and what runs there."""
@@ -102,6 +121,14 @@ class Agent:
     unreachable_ns: int = 0
     allocated: Resources = EMPTY
     tasks: dict[TaskKey, int] = field(default_factory=dict)  # launch of each that has not ended
+    is_deactivated: bool = False  # by an operator: nothing of it is offered
+    drain: Drain | None = None
+    gone: Declaration | None = None  # until all its tasks are told of; then it is in `State.gone`
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may be offered."""
+        return not (self.is_deactivated or self.drain or self.gone)
 
 
 @dataclass(frozen=True, slots=True)

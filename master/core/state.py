@@ -8,7 +8,7 @@ from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
-from master.core.records import Agent, Framework, Offer, Refusal, Task
+from master.core.records import Agent, Declaration, Framework, Offer, Refusal, Task
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.resources import EMPTY, Resources
@@ -54,6 +54,7 @@ class State:
     frameworks: dict[FrameworkId, Framework] = field(default_factory=dict)
     tokens: dict[str, FrameworkId] = field(default_factory=dict)
     agents: dict[AgentId, Agent] = field(default_factory=dict)
+    gone: dict[AgentId, Declaration] = field(default_factory=dict)  # oldest first
     tasks: dict[TaskKey, Task] = field(default_factory=dict)  # not ended, or not acknowledged
     weights: dict[str, int] = field(default_factory=dict)  # role → thousandths, where not 1
     quotas: dict[str, Quota] = field(default_factory=dict)

@@ -123,6 +123,8 @@ class Telling:
             await_acknowledgement(self._draft, task.key)
         if status.state in TERMINAL:
             self._draft.touch(task.agent_id)
+            if self._state.agents[task.agent_id].drain:
+                self._draft.alarm(AlarmKind.AGENT_DRAIN, (task.agent_id,), 0)
             if self._state.frameworks[task.framework_id].has_left:
                 self._draft.alarm(AlarmKind.FRAMEWORK_IDLE, (task.framework_id,), 0)
 

@@ -91,9 +91,10 @@ def view_tasks(
     is_all: bool,
     framework_id: str = "",
     task: str = "",
+    agent_id: str = "",
     page: Page | None = None,
 ) -> tuple[TaskView, ...]:
-    """Return tasks by launch, of one framework or one name (`task` or `framework/task`) if given.
+    """Return tasks by launch, of one framework, agent or name (`task`, `framework/task`) if given.
 
     Those that have ended are among them if asked for, or if one is asked for by name.
     """
@@ -104,12 +105,14 @@ def view_tasks(
     live = (
         each
         for each in _live_tasks(state, framework_id)
-        if (is_all or not each.is_ended) and (not task or each.task_id == task_id)
+        if (is_all or not each.is_ended)
+        and (not task or each.task_id == task_id)
+        and agent_id in ("", each.agent_id)
     )
     past = (
         each
         for each in _past_tasks(state, framework_id)
-        if is_all and (not task or each.task_id == task_id)
+        if is_all and (not task or each.task_id == task_id) and agent_id in ("", each.agent_id)
     )
     if page is not None:
         found = page.take_tasks(live, past)
@@ -220,6 +223,15 @@ def agent_state(state: State, agent: Agent) -> str:
     return "connected" if agent.id in state.soft.agent_links else "disconnected"
 
 
+def duty_of(agent: Agent) -> str:
+    """Return what operators made of the agent."""
+    if agent.gone:
+        return "gone"
+    if agent.drain:
+        return "draining" if agent.tasks else "drained"
+    return "deactivated" if agent.is_deactivated else "active"
+
+
 def framework_state(framework: Framework) -> str:
     if framework.is_removed:
         return "removed"
@@ -237,6 +249,7 @@ def _launch_of(task: Task) -> int:
 
 
 def _view_agent(state: State, agent: Agent) -> AgentView:
+    drain = agent.drain
     return AgentView(
         agent_id=agent.id,
         hostname=agent.hostname,
@@ -250,6 +263,11 @@ def _view_agent(state: State, agent: Agent) -> AgentView:
         registered_ns=agent.registered_ns,
         version=agent.version,
         isolation=agent.isolation,
+        duty=duty_of(agent),
+        by=drain.by if drain else "",
+        drain_ns=drain.began_ns if drain else 0,
+        kill_ns=drain.kill_ns if drain else 0,
+        marks_gone=drain.marks_gone if drain else False,
     )
 
 

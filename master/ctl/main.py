@@ -2,25 +2,16 @@
 
 import os
 import sys
-from typing import Annotated, Any, NoReturn, TypeGuard
+from typing import Annotated, Any, TypeGuard
 
 import typer
 
-from master.ctl import history, masters, quota
+from master.ctl import agent, history, masters, quota
+from master.ctl.become import become
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-DAEMONS = {
-    "master": "master",
-    "agent": "agent",
-    "rlog": "rlog",
-    "run": "schedulers.run",
-    "state": "schedulers.state",
-    "journal": "schedulers.state.journal",
-}
-ASKING = ("run", "state", "journal")  # those that find the dev cluster by themselves
-TARGETS = {"--masters": "QUORATE_MASTERS", "--log": "QUORATE_LOG"}  # who is asked
 PANEL_DAEMONS, PANEL_TRY = "Start a part of a cluster", "Try a whole cluster on this machine"
 
 app = typer.Typer(
@@ -33,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(masters.app, name="masters")
 app.add_typer(quota.app, name="quota")
+app.add_typer(agent.app, name="agent", rich_help_panel=PANEL_DAEMONS)
 app.add_typer(log_group, name="log")
 app.add_typer(history.app)
 
@@ -188,37 +180,31 @@ def read_logs(
 @app.command("master", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
 def start_master() -> None:
     """Start a master here (`quorate master --help`)."""
-    _become("master", sys.argv[2:])  # click would drop `--`
-
-
-@app.command("agent", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
-def start_agent() -> None:
-    """Start an agent here (`quorate agent --help`)."""
-    _become("agent", sys.argv[2:])  # click would drop `--`
+    become("master", sys.argv[2:])  # click would drop `--`
 
 
 @app.command("rlog", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
 def start_log() -> None:
     """Start a log without a cluster here (`quorate rlog --help`)."""
-    _become("rlog", sys.argv[2:])  # click would drop `--`
+    become("rlog", sys.argv[2:])  # click would drop `--`
 
 
 @app.command("run", context_settings=PASS_ON, rich_help_panel=PANEL_DAEMONS)
 def run_command() -> None:
     """Run a command in the cluster and wait for it (`quorate run --help`)."""
-    _become("run", sys.argv[2:])  # click would drop `--`
+    become("run", sys.argv[2:])  # click would drop `--`
 
 
 @app.command("state", context_settings=PASS_ON)
 def use_state() -> None:
     """Get, put, list and watch what schedulers keep (`quorate state --help`)."""
-    _become("state", sys.argv[2:])  # click would drop `--`
+    become("state", sys.argv[2:])  # click would drop `--`
 
 
 @app.command("journal", context_settings=PASS_ON)
 def use_journal() -> None:
     """Read and write journals that schedulers keep (`quorate journal --help`)."""
-    _become("journal", sys.argv[2:])  # click would drop `--`
+    become("journal", sys.argv[2:])  # click would drop `--`
 
 
 @app.command("dev", rich_help_panel=PANEL_TRY)
@@ -242,33 +228,6 @@ def run_demo(
     from master.ctl.demo import run_demo
 
     raise SystemExit(run_demo(masters, agents))
-
-
-def _become(daemon: str, arguments: list[str]) -> NoReturn:
-    """Replace this process by the daemon's own, so that signals and exit codes are its own."""
-    environment = dict(os.environ)
-    is_told = not environment.keys().isdisjoint(TARGETS.values()) or any(
-        argument.partition("=")[0] in TARGETS for argument in _own_words(arguments)
-    )
-    if daemon in ASKING and not is_told:
-        from master.ctl.target import read_dev_file
-
-        dev = read_dev_file()
-        if dev is not None:
-            environment["QUORATE_MASTERS"] = ",".join(dev.masters)
-            environment.setdefault("QUORATE_CREDENTIALS", dev.credentials)
-    command = [sys.executable, "-P", "-m", DAEMONS[daemon], *arguments]
-    os.execve(sys.executable, command, environment)  # noqa: S606 – our own module
-
-
-def _own_words(arguments: list[str]) -> list[str]:
-    """Return what is before the user's command, as far as that can be told without the options."""
-    for place, word in enumerate(arguments):
-        before = arguments[place - 1] if place else ""
-        is_value = before.startswith("-") and "=" not in before
-        if word == "--" or not (word.startswith("-") or is_value):
-            return arguments[:place]
-    return arguments
 
 
 def _names_file(error: Exception) -> TypeGuard[OSError]:

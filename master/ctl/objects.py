@@ -55,6 +55,8 @@ def plain_agent(view: AgentView) -> Plain:
         "hostname": view.hostname,
         "address": view.address,
         "state": view.state,
+        "duty": view.duty,
+        "drain": plain_drain(view) if view.drain_ns else None,
         "tasks": view.tasks,
         "total": plain_resources(view.total),
         "allocated": plain_resources(view.allocated),
@@ -63,6 +65,15 @@ def plain_agent(view: AgentView) -> Plain:
         "isolation": list(view.isolation),
         "registered_ns": view.registered_ns,
         "version": view.version,
+    }
+
+
+def plain_drain(view: AgentView) -> Plain:
+    return {
+        "by": view.by,
+        "began_ns": view.drain_ns,
+        "kill_ns": view.kill_ns,
+        "marks_gone": view.marks_gone,
     }
 
 

@@ -41,6 +41,9 @@ STYLES = {
     "unreachable": "red",
     "disconnected": "yellow",
     "left": "blue",
+    "draining": "yellow",
+    "drained": "blue",
+    "deactivated": "yellow",
 }
 
 # Of tasks that ended without an exit code; short, for a column among others.
@@ -56,6 +59,8 @@ REASONS = {
     TaskReason.SUPERVISOR_LOST: "lost",
     TaskReason.AGENT_RESTARTED: "reboot",
     TaskReason.AGENT_REMOVED: "removed",
+    TaskReason.AGENT_DRAINING: "drain",
+    TaskReason.AGENT_GONE: "gone",
 }
 
 
@@ -110,6 +115,12 @@ def exit_of(view: TaskView) -> str:
     return REASONS.get(status.reason, "-") if status.state in TERMINAL else "-"
 
 
+def state_of(view: AgentView) -> str:
+    """Return whether an agent is there, and if so what operators made of it."""
+    is_special = view.state == "connected" and view.duty not in ("", "active")
+    return view.duty if is_special else view.state
+
+
 def isolation_of(view: AgentView) -> str:
     """Return the names of what the agent enforces, without their particulars."""
     return " ".join(part.split(":")[0] for part in view.isolation) or "none"
@@ -146,7 +157,7 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
     ),
     AgentView: (
         Column("AGENT", lambda v, _: v.agent_id, shrinks=True),
-        Column("STATE", lambda v, _: v.state),
+        Column("STATE", lambda v, _: state_of(v)),
         Column("TASKS", lambda v, _: str(v.tasks), is_number=True),
         Column("CPUS", lambda v, _: used(v.allocated, v.total, "cpus"), is_number=True),
         Column("MEM", lambda v, _: used(v.allocated, v.total, "mem"), is_number=True),

@@ -17,11 +17,15 @@ from protocol.codecs.values import (
     write_task_status,
 )
 from protocol.messages.operator import (
+    ActivateAgent,
     AddMaster,
     Agents,
     AgentView,
     CompactLog,
+    DeactivateAgent,
+    DeclareGone,
     Done,
+    DrainAgent,
     EntriesPart,
     Explain,
     Explanation,
@@ -134,6 +138,7 @@ _LIST_TASKS__ALL = _LIST_TASKS["all"]
 _LIST_TASKS__FRAMEWORK_ID = _LIST_TASKS["frameworkId"]
 _LIST_TASKS__TASK = _LIST_TASKS["task"]
 _LIST_TASKS__AFTER = _LIST_TASKS["after"]
+_LIST_TASKS__AGENT_ID = _LIST_TASKS["agentId"]
 
 
 def read_list_tasks(reader: Any) -> ListTasks:
@@ -144,6 +149,7 @@ def read_list_tasks(reader: Any) -> ListTasks:
         get(_LIST_TASKS__FRAMEWORK_ID),
         get(_LIST_TASKS__TASK),
         get(_LIST_TASKS__AFTER),
+        get(_LIST_TASKS__AGENT_ID),
     )
 
 
@@ -159,6 +165,8 @@ def write_list_tasks(message: ListTasks, builder: Any) -> None:
         put(_LIST_TASKS__TASK, message.task)
     if message.after:
         put(_LIST_TASKS__AFTER, message.after)
+    if message.agent_id:
+        put(_LIST_TASKS__AGENT_ID, message.agent_id)
 
 
 _LIST_OFFERS = _OPERATOR.ListOffers.schema.fields
@@ -359,6 +367,102 @@ def write_explain(message: Explain, builder: Any) -> None:
         put(_EXPLAIN__ROLE, message.role)
     if message.task_id:
         put(_EXPLAIN__TASK_ID, message.task_id)
+
+
+_DEACTIVATE_AGENT = _OPERATOR.DeactivateAgent.schema.fields
+_DEACTIVATE_AGENT__CALL = _DEACTIVATE_AGENT["call"]
+_DEACTIVATE_AGENT__AGENT_ID = _DEACTIVATE_AGENT["agentId"]
+
+
+def read_deactivate_agent(reader: Any) -> DeactivateAgent:
+    get = reader._get_by_field
+    return DeactivateAgent(
+        get(_DEACTIVATE_AGENT__CALL),
+        get(_DEACTIVATE_AGENT__AGENT_ID),
+    )
+
+
+def write_deactivate_agent(message: DeactivateAgent, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_DEACTIVATE_AGENT__CALL, message.call)
+    if message.agent_id:
+        put(_DEACTIVATE_AGENT__AGENT_ID, message.agent_id)
+
+
+_ACTIVATE_AGENT = _OPERATOR.ActivateAgent.schema.fields
+_ACTIVATE_AGENT__CALL = _ACTIVATE_AGENT["call"]
+_ACTIVATE_AGENT__AGENT_ID = _ACTIVATE_AGENT["agentId"]
+
+
+def read_activate_agent(reader: Any) -> ActivateAgent:
+    get = reader._get_by_field
+    return ActivateAgent(
+        get(_ACTIVATE_AGENT__CALL),
+        get(_ACTIVATE_AGENT__AGENT_ID),
+    )
+
+
+def write_activate_agent(message: ActivateAgent, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_ACTIVATE_AGENT__CALL, message.call)
+    if message.agent_id:
+        put(_ACTIVATE_AGENT__AGENT_ID, message.agent_id)
+
+
+_DRAIN_AGENT = _OPERATOR.DrainAgent.schema.fields
+_DRAIN_AGENT__CALL = _DRAIN_AGENT["call"]
+_DRAIN_AGENT__AGENT_ID = _DRAIN_AGENT["agentId"]
+_DRAIN_AGENT__GRACE_NS = _DRAIN_AGENT["graceNs"]
+_DRAIN_AGENT__DEADLINE_NS = _DRAIN_AGENT["deadlineNs"]
+_DRAIN_AGENT__MARKS_GONE = _DRAIN_AGENT["marksGone"]
+
+
+def read_drain_agent(reader: Any) -> DrainAgent:
+    get = reader._get_by_field
+    return DrainAgent(
+        get(_DRAIN_AGENT__CALL),
+        get(_DRAIN_AGENT__AGENT_ID),
+        get(_DRAIN_AGENT__GRACE_NS),
+        get(_DRAIN_AGENT__DEADLINE_NS),
+        get(_DRAIN_AGENT__MARKS_GONE),
+    )
+
+
+def write_drain_agent(message: DrainAgent, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_DRAIN_AGENT__CALL, message.call)
+    if message.agent_id:
+        put(_DRAIN_AGENT__AGENT_ID, message.agent_id)
+    if message.grace_ns:
+        put(_DRAIN_AGENT__GRACE_NS, message.grace_ns)
+    if message.deadline_ns:
+        put(_DRAIN_AGENT__DEADLINE_NS, message.deadline_ns)
+    if message.marks_gone:
+        put(_DRAIN_AGENT__MARKS_GONE, message.marks_gone)
+
+
+_DECLARE_GONE = _OPERATOR.DeclareGone.schema.fields
+_DECLARE_GONE__CALL = _DECLARE_GONE["call"]
+_DECLARE_GONE__AGENT_ID = _DECLARE_GONE["agentId"]
+
+
+def read_declare_gone(reader: Any) -> DeclareGone:
+    get = reader._get_by_field
+    return DeclareGone(
+        get(_DECLARE_GONE__CALL),
+        get(_DECLARE_GONE__AGENT_ID),
+    )
+
+
+def write_declare_gone(message: DeclareGone, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_DECLARE_GONE__CALL, message.call)
+    if message.agent_id:
+        put(_DECLARE_GONE__AGENT_ID, message.agent_id)
 
 
 _ADD_MASTER = _OPERATOR.AddMaster.schema.fields
@@ -647,6 +751,11 @@ _AGENT_VIEW__TASKS = _AGENT_VIEW["tasks"]
 _AGENT_VIEW__REGISTERED_NS = _AGENT_VIEW["registeredNs"]
 _AGENT_VIEW__VERSION = _AGENT_VIEW["version"]
 _AGENT_VIEW__ISOLATION = _AGENT_VIEW["isolation"]
+_AGENT_VIEW__DUTY = _AGENT_VIEW["duty"]
+_AGENT_VIEW__BY = _AGENT_VIEW["by"]
+_AGENT_VIEW__DRAIN_NS = _AGENT_VIEW["drainNs"]
+_AGENT_VIEW__KILL_NS = _AGENT_VIEW["killNs"]
+_AGENT_VIEW__MARKS_GONE = _AGENT_VIEW["marksGone"]
 
 
 def read_agent_view(reader: Any) -> AgentView:
@@ -664,6 +773,11 @@ def read_agent_view(reader: Any) -> AgentView:
         get(_AGENT_VIEW__REGISTERED_NS),
         get(_AGENT_VIEW__VERSION),
         tuple(get(_AGENT_VIEW__ISOLATION)),
+        get(_AGENT_VIEW__DUTY),
+        get(_AGENT_VIEW__BY),
+        get(_AGENT_VIEW__DRAIN_NS),
+        get(_AGENT_VIEW__KILL_NS),
+        get(_AGENT_VIEW__MARKS_GONE),
     )
 
 
@@ -693,6 +807,16 @@ def write_agent_view(message: AgentView, builder: Any) -> None:
         put(_AGENT_VIEW__VERSION, message.version)
     if message.isolation:
         schema.write_values(builder, _AGENT_VIEW__ISOLATION, message.isolation)
+    if message.duty:
+        put(_AGENT_VIEW__DUTY, message.duty)
+    if message.by:
+        put(_AGENT_VIEW__BY, message.by)
+    if message.drain_ns:
+        put(_AGENT_VIEW__DRAIN_NS, message.drain_ns)
+    if message.kill_ns:
+        put(_AGENT_VIEW__KILL_NS, message.kill_ns)
+    if message.marks_gone:
+        put(_AGENT_VIEW__MARKS_GONE, message.marks_gone)
 
 
 _FRAMEWORK_VIEW = _OPERATOR.FrameworkView.schema.fields
@@ -945,7 +1069,7 @@ def read_agents(reader: Any) -> Agents:
     get = reader._get_by_field
     return Agents(
         get(_AGENTS__CALL),
-        schema.read_structs(get(_AGENTS__AGENTS), read_agent_view, 21),
+        schema.read_structs(get(_AGENTS__AGENTS), read_agent_view, 25),
         get(_AGENTS__IS_MORE),
     )
 
@@ -1407,12 +1531,16 @@ _OPERATOR_MESSAGE__COMPACT_LOG = _OPERATOR_MESSAGE["compactLog"]
 _OPERATOR_MESSAGE__LOG_COMPACTED = _OPERATOR_MESSAGE["logCompacted"]
 _OPERATOR_MESSAGE__EXPLAIN = _OPERATOR_MESSAGE["explain"]
 _OPERATOR_MESSAGE__EXPLANATION = _OPERATOR_MESSAGE["explanation"]
+_OPERATOR_MESSAGE__DEACTIVATE_AGENT = _OPERATOR_MESSAGE["deactivateAgent"]
+_OPERATOR_MESSAGE__ACTIVATE_AGENT = _OPERATOR_MESSAGE["activateAgent"]
+_OPERATOR_MESSAGE__DRAIN_AGENT = _OPERATOR_MESSAGE["drainAgent"]
+_OPERATOR_MESSAGE__DECLARE_GONE = _OPERATOR_MESSAGE["declareGone"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
     "listAgents": (_OPERATOR_MESSAGE__LIST_AGENTS, read_list_agents, 2),
     "listFrameworks": (_OPERATOR_MESSAGE__LIST_FRAMEWORKS, read_list_frameworks, 3),
-    "listTasks": (_OPERATOR_MESSAGE__LIST_TASKS, read_list_tasks, 5),
+    "listTasks": (_OPERATOR_MESSAGE__LIST_TASKS, read_list_tasks, 6),
     "listOffers": (_OPERATOR_MESSAGE__LIST_OFFERS, read_list_offers, 2),
     "listRoles": (_OPERATOR_MESSAGE__LIST_ROLES, read_list_roles, 2),
     "killTaskByOperator": (_OPERATOR_MESSAGE__KILL_TASK_BY_OPERATOR, read_kill_task_by_operator, 4),
@@ -1443,6 +1571,10 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "logCompacted": (_OPERATOR_MESSAGE__LOG_COMPACTED, read_log_compacted, 6),
     "explain": (_OPERATOR_MESSAGE__EXPLAIN, read_explain, 4),
     "explanation": (_OPERATOR_MESSAGE__EXPLANATION, read_explanation, 2),
+    "deactivateAgent": (_OPERATOR_MESSAGE__DEACTIVATE_AGENT, read_deactivate_agent, 2),
+    "activateAgent": (_OPERATOR_MESSAGE__ACTIVATE_AGENT, read_activate_agent, 2),
+    "drainAgent": (_OPERATOR_MESSAGE__DRAIN_AGENT, read_drain_agent, 5),
+    "declareGone": (_OPERATOR_MESSAGE__DECLARE_GONE, read_declare_gone, 2),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1479,6 +1611,10 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     LogCompacted: (_OPERATOR_MESSAGE__LOG_COMPACTED, write_log_compacted),
     Explain: (_OPERATOR_MESSAGE__EXPLAIN, write_explain),
     Explanation: (_OPERATOR_MESSAGE__EXPLANATION, write_explanation),
+    DeactivateAgent: (_OPERATOR_MESSAGE__DEACTIVATE_AGENT, write_deactivate_agent),
+    ActivateAgent: (_OPERATOR_MESSAGE__ACTIVATE_AGENT, write_activate_agent),
+    DrainAgent: (_OPERATOR_MESSAGE__DRAIN_AGENT, write_drain_agent),
+    DeclareGone: (_OPERATOR_MESSAGE__DECLARE_GONE, write_declare_gone),
 }
 
 

@@ -34,6 +34,7 @@ class ListTasks:
     framework_id: str = ""
     task: str = ""
     after: str = ""
+    agent_id: str = ""
 
 
 @record
@@ -90,6 +91,33 @@ class Explain:
     framework_id: str = ""
     role: str = ""
     task_id: str = ""
+
+
+@record
+class DeactivateAgent:
+    call: int = 0
+    agent_id: str = ""
+
+
+@record
+class ActivateAgent:
+    call: int = 0
+    agent_id: str = ""
+
+
+@record
+class DrainAgent:
+    call: int = 0
+    agent_id: str = ""
+    grace_ns: int = 0
+    deadline_ns: int = 0
+    marks_gone: bool = False
+
+
+@record
+class DeclareGone:
+    call: int = 0
+    agent_id: str = ""
 
 
 @record
@@ -181,6 +209,11 @@ class AgentView:
     registered_ns: int = 0
     version: str = ""
     isolation: tuple[str, ...] = ()
+    duty: str = ""
+    by: str = ""
+    drain_ns: int = 0
+    kill_ns: int = 0
+    marks_gone: bool = False
 
 
 @record
@@ -403,4 +436,8 @@ OperatorMessage: TypeAlias = (
     | LogCompacted
     | Explain
     | Explanation
+    | DeactivateAgent
+    | ActivateAgent
+    | DrainAgent
+    | DeclareGone
 )

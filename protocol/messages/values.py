@@ -92,6 +92,8 @@ class TaskReason(IntEnum):
     AGENT_RESTARTED = 13
     SUPERVISOR_LOST = 14
     AGENT_REMOVED = 15
+    AGENT_DRAINING = 16
+    AGENT_GONE = 17
 
 
 @record

@@ -22,10 +22,9 @@ from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
-from master.core.settings import SECOND_NS, Settings
+from master.core.settings import Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
-from protocol.constraints import parse_constraint
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, TaskId, task_key
 from protocol.messages.agent import RegisterAgent as Registration
@@ -41,20 +40,16 @@ from protocol.messages.framework import (
     Subscribe,
     Subscribed,
     Suppress,
-    Want,
 )
 from protocol.messages.operator import Explain
-from protocol.messages.values import Attribute, TaskDescription, TaskState, TaskStatus
-from protocol.quantities import listed_quantities, parse_quantities
-from protocol.resources import Resources, parse_resources
+from protocol.messages.values import Attribute, TaskState, TaskStatus
+from protocol.quantities import parse_quantities
 from protocol.states import TERMINAL
+from tests.scripts.duties import Duties
 from tests.scripts.names import Names, tell
 from tests.scripts.show import show
+from tests.scripts.words import Options, describe, duration, parse_want, resources_of
 from tests.unit.master.leader import Leader
-
-UNITS_NS = {"ns": 1, "ms": 10**6, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
-Options = dict[str, str]
-ANSWERS = {"refuse", "as"}  # options of an accept, not resources
 
 
 @dataclass
@@ -74,7 +69,7 @@ class ScriptedFramework:
 
 
 @dataclass
-class Script:
+class Script(Duties):
     """One cluster under one leader at a time."""
 
     leader: Leader = field(default_factory=Leader)
@@ -336,45 +331,6 @@ class Script:
             if offer_id in self.owners:
                 return FrameworkId(self.owners[offer_id])
         return self._framework_id(next(iter(self.frameworks)))
-
-
-def duration(text: str) -> int:
-    """Return nanoseconds: `250ms`, `5s`, `10m`."""
-    number = text.rstrip("nmsh")
-    return int(number) * UNITS_NS[text[len(number) :]]
-
-
-def describe(task_id: str, words: Options) -> TaskDescription:
-    """Return a task: amounts, and `command=`, `grace=` if they matter."""
-    spec = dict(words)
-    command = spec.pop("command", "run")
-    grace_ns = duration(spec.pop("grace", "0s"))
-    resources = resources_of(spec)
-    return TaskDescription(
-        task_id=task_id,
-        command=(command,) if command else (),
-        resources=resources,
-        kill_grace_ns=grace_ns,
-    )
-
-
-def parse_want(text: str) -> Want:
-    """Return what `3 cpus=1 mem=1GiB ports=2 where=rack=r1;zone!=a` says."""
-    count, *words = text.split()
-    spec = dict(word.split("=", 1) for word in words)
-    constraints = tuple(map(parse_constraint, filter(None, spec.pop("where", "").split(";"))))
-    amounts = parse_quantities(";".join(f"{name}:{amount}" for name, amount in spec.items()))
-    return Want(listed_quantities(amounts), int(count), constraints)
-
-
-def resources_of(words: Options) -> Resources:
-    """Return resources; amounts below zero and the like are taken as they are."""
-    raw = {name: int(text[1:]) for name, text in words.items() if text.startswith("!")}
-    spec = ";".join(
-        f"{name}:{text}" for name, text in words.items() if name not in ANSWERS | raw.keys()
-    )
-    parsed = parse_resources(spec)
-    return Resources({**parsed.scalars, **raw}, parsed.ranges, parsed.sets)
 
 
 def run(lines: list[str], script: Script) -> list[str]:

@@ -8,6 +8,7 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    RefuseAgent,
     SendAcknowledge,
     SendKill,
     SendLaunch,
@@ -77,6 +78,8 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
         case EvictFramework():
             text = names.translate(effect.text)
             yield f"evict {names.framework(effect.framework_id)} {effect.reason}: {text}"
+        case RefuseAgent():
+            yield f"refuse {effect.agent_id} {effect.reason}: {effect.text}"
         case AnswerAgent():
             yield f"registered {effect.agent_id}"
         case SendLaunch():

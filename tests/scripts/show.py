@@ -28,7 +28,8 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
 def _agents(state: State, names: Names) -> Iterator[str]:
     for each in view.view_agents(state):
         free = amounts(free_of(state, state.agents[each.agent_id]))  # type: ignore[index]
-        yield f"{each.agent_id} {each.state} total {amounts(each.total)}, free {free}"
+        duty = "" if each.duty == "active" else f" {each.duty}"
+        yield f"{each.agent_id} {each.state}{duty} total {amounts(each.total)}, free {free}"
 
 
 def _frameworks(state: State, names: Names) -> Iterator[str]:

@@ -12,13 +12,14 @@ from agent.core.updates import decide_tell
 from agent.handlers import Handlers, pending_statuses
 from agent.probes import SilentProbe
 from agent.session import Session, without_texts
+from protocol.codecs.agent import encode_agent_message
 from protocol.credentials import Credentials
 from protocol.decision import Decision
 from protocol.handshake import LinkIdentity
 from protocol.links import LinkPace
-from protocol.messages.agent import LaunchTasks, RegisterAgent
+from protocol.messages.agent import AgentRefused, LaunchTasks, RegisterAgent
 from protocol.messages.link import LinkRole
-from protocol.messages.values import TaskState, TaskStatus
+from protocol.messages.values import TaskReason, TaskState, TaskStatus
 from rlog.loop import Loop
 from tests.unit.agent.core.lives import SECOND_NS, Life, launch_of
 from tests.unit.rlog.memory_log import MemoryLog
@@ -125,3 +126,21 @@ def test_registration_that_is_too_long_goes_without_texts() -> None:
     short = without_texts(RegisterAgent(agent_id="a1", tasks=told(life)))
     assert short.agent_id == "a1"
     assert [(task.state, task.message) for task in short.tasks] == [(TaskState.FINISHED, "")]
+
+
+def test_agent_that_is_given_up_ends_its_tasks(desk: Desk) -> None:
+    desk.hear(1)
+    desk.io.call(desk.log.commit)
+    refusal = encode_agent_message(AgentRefused("AGENT_GONE", "declared gone by somebody"))
+    desk.io.call(desk.ear.received, refusal, 1)
+    kill = desk.loop.state.tasks[1].kill
+    assert kill is not None
+    assert kill.reason is TaskReason.AGENT_GONE
+
+
+def test_agent_that_is_refused_for_another_reason_keeps_its_tasks(desk: Desk) -> None:
+    desk.hear(1)
+    desk.io.call(desk.log.commit)
+    refusal = encode_agent_message(AgentRefused("TOO_MANY", "too many agents"))
+    desk.io.call(desk.ear.received, refusal, 1)
+    assert desk.loop.state.tasks[1].kill is None

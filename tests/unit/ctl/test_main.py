@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from master.ctl.main import _own_words
+from master.ctl.become import _own_words
 
 COMMANDS = (
     "ps", "agents", "frameworks", "offers", "masters", "roles", "weight", "quota", "explain",

@@ -5,6 +5,7 @@ from typing import get_args
 from master.codec import encode_batch
 from master.core import machine, soft
 from master.core.agents import AgentUnlinked, RegisterAgent
+from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.events import Batch, Event, LogRestored
 from master.core.frameworks import (
     FrameworkUnlinked,
@@ -42,7 +43,7 @@ from tests.unit.master.leader import (
     subscription,
 )
 
-F1, A1 = FrameworkId("fw-1"), AgentId("a1")
+F1, A1, A2 = FrameworkId("fw-1"), AgentId("a1"), AgentId("a2")
 
 
 def busy_leader() -> Leader:
@@ -60,6 +61,12 @@ def busy_leader() -> Leader:
     leader.submit(SetWeight("web", 2500))
     leader.submit(SetQuota("web", {"cpus": 1000}, {"cpus": 9000}))
     leader.submit(KillTasks(F1, (KillTask("t1"),)))
+    leader.submit(RegisterAgent(registration(A2), "p", 4))
+    leader.submit(DeactivateAgent(A2, "op"))
+    leader.submit(ActivateAgent(A2, "op"))
+    leader.submit(DrainAgent(A1, "op", deadline_ns=DAY_NS))
+    leader.submit(AgentUnlinked(A2, 4))
+    leader.submit(DeclareGone(A2, "op"))
     for change in (
         AcquireLease(1, "s", "lead", "me", SECOND_NS),
         Transact(2, "s", changes=(messages.Change("k", b"v", lease="lead"),)),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from master.core.effects import (
     AnswerAgent,
     EvictFramework,
+    RefuseAgent,
     SendAcknowledge,
     SendKill,
     SendLaunch,
@@ -18,6 +19,7 @@ from master.sessions import Sessions
 from protocol.ids import AgentId, FrameworkId
 from protocol.messages.agent import (
     AcknowledgeStatuses,
+    AgentRefused,
     AgentRegistered,
     Kill,
     KillTasks,
@@ -219,3 +221,18 @@ def test_end_of_a_leadership_frees_all_seats_and_keeps_the_links() -> None:
     assert probe.heard == [A1, (0, 0)]
     assert (len(sessions.agents), len(sessions.frameworks)) == (0, 0)
     assert sessions.link_of(number) is link
+
+
+def test_refused_agent_is_told_and_speaks_for_nobody_any_more() -> None:
+    link = RecordedLink()
+    seats: list[int] = []
+
+    def act(performer: Performer, sessions: Sessions) -> None:
+        seated(sessions, link)
+        performer.perform(RefuseAgent(A1, "AGENT_GONE", "gone"))
+        performer.perform(SendKill(A1, (Kill(F1, "t1", 1),)))
+        seats.append(len(sessions.agents))
+
+    turn(act)
+    assert link.to_agent == [AgentRefused("AGENT_GONE", "gone")]
+    assert seats == [0]

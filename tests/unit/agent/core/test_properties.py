@@ -11,6 +11,7 @@ from agent.core.tasks import (
     AcceptLaunch,
     ContainerEnded,
     ContainerStarted,
+    EndAll,
     LaunchFailed,
 )
 from agent.core.updates import AcknowledgeStatus, Tick
@@ -49,6 +50,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         st.integers(0, 4),
     ),
     st.just(Tick()),
+    st.just(EndAll(GRACE_NS)),
     st.builds(
         lambda boot, found: Recover(f"boot{boot}", tuple(found)),
         st.integers(1, 2),

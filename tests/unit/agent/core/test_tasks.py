@@ -4,7 +4,7 @@ import pytest
 
 from agent.core.effects import DestroyContainer, KillContainer, SendStatuses, StartContainer
 from agent.core.reasons import Reason
-from agent.core.tasks import GRACE_NS_MAX, AcceptLaunch, ContainerEnded, LaunchFailed
+from agent.core.tasks import GRACE_NS_MAX, AcceptLaunch, ContainerEnded, EndAll, LaunchFailed
 from protocol.decision import Refused
 from protocol.messages.values import TaskReason, TaskState, TaskStatus
 from tests.unit.agent.core.lives import GRACE_NS, SECOND_NS, Life, launch_of
@@ -226,3 +226,20 @@ def test_kill_of_an_ended_task_is_answered_with_its_end() -> None:
     life.run()
     life.give(ContainerEnded(1))
     assert [s.state for s in sent(life.kill())] == [TaskState.RUNNING, TaskState.FINISHED]
+
+
+def test_agent_that_is_given_up_ends_all_that_runs() -> None:
+    life = Life()
+    life.run(1, "t1")
+    life.launch(2, "t2")
+    life.run(3, "t3")
+    life.give(ContainerEnded(3))
+    effects = life.give(EndAll(GRACE_NS))
+    assert isinstance(effects, tuple)
+    assert [each for each in effects if isinstance(each, KillContainer)] == [
+        KillContainer(1, GRACE_NS),
+        KillContainer(2, GRACE_NS),
+    ]
+    assert life.give(EndAll(GRACE_NS)) == ()
+    life.give(ContainerEnded(1))
+    assert (life.newest().state, life.newest().reason) == (TaskState.KILLED, TaskReason.AGENT_GONE)

@@ -1,0 +1,51 @@
+"""Words of the scripts' language: durations, amounts, tasks, what a framework asks for."""
+
+from master.core.settings import SECOND_NS
+from protocol.constraints import parse_constraint
+from protocol.messages.framework import Want
+from protocol.messages.values import TaskDescription
+from protocol.quantities import listed_quantities, parse_quantities
+from protocol.resources import Resources, parse_resources
+
+UNITS_NS = {"ns": 1, "ms": 10**6, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
+Options = dict[str, str]
+ANSWERS = {"refuse", "as"}  # options of an accept, not resources
+
+
+def duration(text: str) -> int:
+    """Return nanoseconds: `250ms`, `5s`, `10m`."""
+    number = text.rstrip("nmsh")
+    return int(number) * UNITS_NS[text[len(number) :]]
+
+
+def describe(task_id: str, words: Options) -> TaskDescription:
+    """Return a task: amounts, and `command=`, `grace=` if they matter."""
+    spec = dict(words)
+    command = spec.pop("command", "run")
+    grace_ns = duration(spec.pop("grace", "0s"))
+    resources = resources_of(spec)
+    return TaskDescription(
+        task_id=task_id,
+        command=(command,) if command else (),
+        resources=resources,
+        kill_grace_ns=grace_ns,
+    )
+
+
+def parse_want(text: str) -> Want:
+    """Return what `3 cpus=1 mem=1GiB ports=2 where=rack=r1;zone!=a` says."""
+    count, *words = text.split()
+    spec = dict(word.split("=", 1) for word in words)
+    constraints = tuple(map(parse_constraint, filter(None, spec.pop("where", "").split(";"))))
+    amounts = parse_quantities(";".join(f"{name}:{amount}" for name, amount in spec.items()))
+    return Want(listed_quantities(amounts), int(count), constraints)
+
+
+def resources_of(words: Options) -> Resources:
+    """Return resources; amounts below zero and the like are taken as they are."""
+    raw = {name: int(text[1:]) for name, text in words.items() if text.startswith("!")}
+    spec = ";".join(
+        f"{name}:{text}" for name, text in words.items() if name not in ANSWERS | raw.keys()
+    )
+    parsed = parse_resources(spec)
+    return Resources({**parsed.scalars, **raw}, parsed.ranges, parsed.sets)
