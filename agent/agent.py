@@ -9,7 +9,13 @@ from importlib import metadata
 import structlog
 
 from agent.checkpoint import Checkpoint, CheckpointLoop
-from agent.config import AgentConfig, join_address, parse_attributes, split_address
+from agent.config import (
+    AgentConfig,
+    join_address,
+    parse_attributes,
+    parse_reserved,
+    split_address,
+)
 from agent.containerizer.containerizer import Containerizer, Exited
 from agent.core.recovery import NameAgent, Recover
 from agent.core.state import State
@@ -110,6 +116,7 @@ class Agent:
             boot_id=config.boot_id,
             version=metadata.version("quorate"),
             isolation=tuple(self._containerizer.isolation),
+            reserved=parse_reserved(config.reserved),
         )
         Handlers(self._loop, session, introduction, int(config.kill_grace_s * 1e9))
         statistics = Statistics(

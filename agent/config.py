@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocol.messages.values import Attribute
+from protocol.messages.values import Attribute, StaticReservation
 from protocol.resources import parse_resources
 from protocol.settings import ConfigError, load_settings
 
@@ -25,6 +25,7 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     hostname: str = ""  # empty: detected
     boot_id: str = ""  # of the machine's current boot; empty: detected
     resources: str = ""  # such as "cpus:4;mem:8GiB;ports:[31000-32000]"; empty: detected
+    reserved: dict[str, str] = {}  # parts of them by role, such as "eng/search" = "cpus:2;mem:4GiB"
     attributes: str = ""  # such as "rack:r1;zone:a"
     cluster: str = ""  # empty: whichever the masters belong to
     principal: str = ""  # whose secret it shows the masters; empty: the first that may be an agent
@@ -98,6 +99,38 @@ def parse_attributes(text: str) -> tuple[Attribute, ...]:
     return tuple(Attribute(name, found[name]) for name in sorted(found))
 
 
+def parse_reserved(texts: Mapping[str, str]) -> tuple[StaticReservation, ...]:
+    """Return what is reserved for each role, sorted by it.
+
+    Raises: ConfigError.
+    """
+    found = []
+    for role, text in sorted(texts.items()):
+        try:
+            resources = parse_resources(text)
+        except ValueError as error:
+            raise ConfigError(f"reserved: {role}: {error}") from None
+        if not role or not resources:
+            raise ConfigError(f"reserved: {role or text!r}: name a role and resources for it")
+        found.append(StaticReservation(role, resources))
+    return tuple(found)
+
+
+def split_reserved(texts: Sequence[str]) -> dict[str, str]:
+    """Return flags such as eng/search=cpus:2;mem:4GiB by role.
+
+    Raises: ConfigError.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        role, sign, resources = text.partition("=")
+        if not sign or role in found:
+            problem = f"{role} is given twice" if sign else f"{text!r} is not ROLE=RESOURCES"
+            raise ConfigError(f"--reserved: {problem}")
+        found[role] = resources
+    return found
+
+
 def _problems(config: AgentConfig) -> list[str]:
     found = []
     if not config.masters:
@@ -118,6 +151,7 @@ def _problems(config: AgentConfig) -> list[str]:
         if config.resources and not parse_resources(config.resources):
             found.append("resources: nothing is left to lend")
         parse_attributes(config.attributes)
+        parse_reserved(config.reserved)
     except ConfigError as error:
         found.append(str(error))
     except ValueError as error:

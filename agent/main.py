@@ -17,7 +17,13 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from agent.agent import Agent
-from agent.config import AgentConfig, join_address, load_config, split_address
+from agent.config import (
+    AgentConfig,
+    join_address,
+    load_config,
+    split_address,
+    split_reserved,
+)
 from agent.containerizer.native import NativeContainerizer
 from agent.discovery import (
     detect_address,
@@ -89,6 +95,10 @@ def run(
             help="cpus:4;mem:8GiB;ports:[31000-32000]; all that this machine has unless given.",
         ),
     ] = "",
+    reserved: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=LIST", help="A part of them for a role and those below it."),
+    ] = None,
     attributes: Annotated[
         str, typer.Option(metavar="LIST", help="rack:r1;zone:a; none unless given.")
     ] = "",
@@ -143,9 +153,11 @@ def run(
     flags = {
         key: given[key]
         for key in AgentConfig.__struct_fields__
-        if key in given and given[key] not in ("", False)
+        if key in given and given[key] not in ("", False, None)
     }
     try:
+        if reserved:
+            flags["reserved"] = split_reserved(reserved)
         chosen = load_config(config, flags, settings or ())
         configure(chosen.log_format, chosen.log_level)
         os.umask(0o022)

@@ -23,6 +23,9 @@ from master.core.events import (
     LeadershipTaken,
     LogRestored,
     QuotaSet,
+    ReservationEnding,
+    ResourcesReserved,
+    ResourcesUnreserved,
     RolesRevived,
     RolesSuppressed,
     TaskLaunched,
@@ -34,12 +37,18 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_draw,
     read_label,
     read_quantity,
+    read_reservation,
+    read_static_reservation,
     read_task_description,
     write_attribute,
+    write_draw,
     write_label,
     write_quantity,
+    write_reservation,
+    write_static_reservation,
     write_task_description,
 )
 from protocol.messages.values import TaskReason, TaskState, TaskStatus
@@ -317,6 +326,7 @@ _AGENT_ADMITTED__ATTRIBUTES = _AGENT_ADMITTED["attributes"]
 _AGENT_ADMITTED__BOOT_ID = _AGENT_ADMITTED["bootId"]
 _AGENT_ADMITTED__VERSION = _AGENT_ADMITTED["version"]
 _AGENT_ADMITTED__ISOLATION = _AGENT_ADMITTED["isolation"]
+_AGENT_ADMITTED__RESERVED = _AGENT_ADMITTED["reserved"]
 
 
 def read_agent_admitted(reader: Any) -> AgentAdmitted:
@@ -331,6 +341,7 @@ def read_agent_admitted(reader: Any) -> AgentAdmitted:
         get(_AGENT_ADMITTED__BOOT_ID),
         get(_AGENT_ADMITTED__VERSION),
         tuple(get(_AGENT_ADMITTED__ISOLATION)),
+        schema.read_structs(get(_AGENT_ADMITTED__RESERVED), read_static_reservation, 5),
     )
 
 
@@ -356,6 +367,10 @@ def write_agent_admitted(message: AgentAdmitted, builder: Any) -> None:
         put(_AGENT_ADMITTED__VERSION, message.version)
     if message.isolation:
         schema.write_values(builder, _AGENT_ADMITTED__ISOLATION, message.isolation)
+    if message.reserved:
+        schema.write_structs(
+            builder, _AGENT_ADMITTED__RESERVED, message.reserved, write_static_reservation
+        )
 
 
 _AGENT_UNREACHABLE = _EVENTS.AgentUnreachable.schema.fields
@@ -381,6 +396,7 @@ _TASK_LAUNCHED__FRAMEWORK_ID = _TASK_LAUNCHED["frameworkId"]
 _TASK_LAUNCHED__AGENT_ID = _TASK_LAUNCHED["agentId"]
 _TASK_LAUNCHED__ROLE = _TASK_LAUNCHED["role"]
 _TASK_LAUNCHED__DESCRIPTION = _TASK_LAUNCHED["description"]
+_TASK_LAUNCHED__DRAWS = _TASK_LAUNCHED["draws"]
 
 
 def read_task_launched(reader: Any) -> TaskLaunched:
@@ -391,6 +407,7 @@ def read_task_launched(reader: Any) -> TaskLaunched:
         get(_TASK_LAUNCHED__AGENT_ID),
         get(_TASK_LAUNCHED__ROLE),
         read_task_description(get(_TASK_LAUNCHED__DESCRIPTION)),
+        schema.read_structs(get(_TASK_LAUNCHED__DRAWS), read_draw, 5),
     )
 
 
@@ -405,6 +422,8 @@ def write_task_launched(message: TaskLaunched, builder: Any) -> None:
     if message.role:
         put(_TASK_LAUNCHED__ROLE, message.role)
     write_task_description(message.description, builder._init_by_field(_TASK_LAUNCHED__DESCRIPTION))
+    if message.draws:
+        schema.write_structs(builder, _TASK_LAUNCHED__DRAWS, message.draws, write_draw)
 
 
 _TASK_UPDATED = _EVENTS.TaskUpdated.schema.fields
@@ -529,6 +548,76 @@ def write_quota_set(message: QuotaSet, builder: Any) -> None:
         schema.write_structs(builder, _QUOTA_SET__GUARANTEE, message.guarantee, write_quantity)
     if message.limit:
         schema.write_structs(builder, _QUOTA_SET__LIMIT, message.limit, write_quantity)
+
+
+_RESOURCES_RESERVED = _EVENTS.ResourcesReserved.schema.fields
+_RESOURCES_RESERVED__AGENT_ID = _RESOURCES_RESERVED["agentId"]
+_RESOURCES_RESERVED__RESERVATION = _RESOURCES_RESERVED["reservation"]
+_RESOURCES_RESERVED__SOURCE = _RESOURCES_RESERVED["source"]
+
+
+def read_resources_reserved(reader: Any) -> ResourcesReserved:
+    get = reader._get_by_field
+    return ResourcesReserved(
+        get(_RESOURCES_RESERVED__AGENT_ID),
+        read_reservation(get(_RESOURCES_RESERVED__RESERVATION)),
+        get(_RESOURCES_RESERVED__SOURCE),
+    )
+
+
+def write_resources_reserved(message: ResourcesReserved, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_RESOURCES_RESERVED__AGENT_ID, message.agent_id)
+    write_reservation(message.reservation, builder._init_by_field(_RESOURCES_RESERVED__RESERVATION))
+    if message.source:
+        put(_RESOURCES_RESERVED__SOURCE, message.source)
+
+
+_RESOURCES_UNRESERVED = _EVENTS.ResourcesUnreserved.schema.fields
+_RESOURCES_UNRESERVED__AGENT_ID = _RESOURCES_UNRESERVED["agentId"]
+_RESOURCES_UNRESERVED__RESERVATION = _RESOURCES_UNRESERVED["reservation"]
+_RESOURCES_UNRESERVED__RESOURCES = _RESOURCES_UNRESERVED["resources"]
+
+
+def read_resources_unreserved(reader: Any) -> ResourcesUnreserved:
+    get = reader._get_by_field
+    return ResourcesUnreserved(
+        get(_RESOURCES_UNRESERVED__AGENT_ID),
+        get(_RESOURCES_UNRESERVED__RESERVATION),
+        read_resources(get(_RESOURCES_UNRESERVED__RESOURCES)),
+    )
+
+
+def write_resources_unreserved(message: ResourcesUnreserved, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_RESOURCES_UNRESERVED__AGENT_ID, message.agent_id)
+    if message.reservation:
+        put(_RESOURCES_UNRESERVED__RESERVATION, message.reservation)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESOURCES_UNRESERVED__RESOURCES))
+
+
+_RESERVATION_ENDING = _EVENTS.ReservationEnding.schema.fields
+_RESERVATION_ENDING__AGENT_ID = _RESERVATION_ENDING["agentId"]
+_RESERVATION_ENDING__RESERVATION = _RESERVATION_ENDING["reservation"]
+
+
+def read_reservation_ending(reader: Any) -> ReservationEnding:
+    get = reader._get_by_field
+    return ReservationEnding(
+        get(_RESERVATION_ENDING__AGENT_ID),
+        get(_RESERVATION_ENDING__RESERVATION),
+    )
+
+
+def write_reservation_ending(message: ReservationEnding, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_RESERVATION_ENDING__AGENT_ID, message.agent_id)
+    if message.reservation:
+        put(_RESERVATION_ENDING__RESERVATION, message.reservation)
 
 
 _AGENT_REMOVED = _EVENTS.AgentRemoved.schema.fields
@@ -713,6 +802,9 @@ _EVENT__AGENT_DEACTIVATED = _EVENT["agentDeactivated"]
 _EVENT__AGENT_ACTIVATED = _EVENT["agentActivated"]
 _EVENT__DRAIN_BEGUN = _EVENT["drainBegun"]
 _EVENT__AGENT_DECLARED_GONE = _EVENT["agentDeclaredGone"]
+_EVENT__RESOURCES_RESERVED = _EVENT["resourcesReserved"]
+_EVENT__RESOURCES_UNRESERVED = _EVENT["resourcesUnreserved"]
+_EVENT__RESERVATION_ENDING = _EVENT["reservationEnding"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -721,9 +813,9 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "frameworkRemoved": (_EVENT__FRAMEWORK_REMOVED, read_framework_removed, 2),
     "rolesSuppressed": (_EVENT__ROLES_SUPPRESSED, read_roles_suppressed, 2),
     "rolesRevived": (_EVENT__ROLES_REVIVED, read_roles_revived, 2),
-    "agentAdmitted": (_EVENT__AGENT_ADMITTED, read_agent_admitted, 12),
+    "agentAdmitted": (_EVENT__AGENT_ADMITTED, read_agent_admitted, 13),
     "agentUnreachable": (_EVENT__AGENT_UNREACHABLE, read_agent_unreachable, 1),
-    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 17),
+    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 18),
     "taskUpdated": (_EVENT__TASK_UPDATED, read_task_updated, 11),
     "updateAcknowledged": (_EVENT__UPDATE_ACKNOWLEDGED, read_update_acknowledged, 4),
     "killRequested": (_EVENT__KILL_REQUESTED, read_kill_requested, 4),
@@ -745,6 +837,9 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "agentActivated": (_EVENT__AGENT_ACTIVATED, read_agent_activated, 2),
     "drainBegun": (_EVENT__DRAIN_BEGUN, read_drain_begun, 5),
     "agentDeclaredGone": (_EVENT__AGENT_DECLARED_GONE, read_agent_declared_gone, 2),
+    "resourcesReserved": (_EVENT__RESOURCES_RESERVED, read_resources_reserved, 15),
+    "resourcesUnreserved": (_EVENT__RESOURCES_UNRESERVED, read_resources_unreserved, 6),
+    "reservationEnding": (_EVENT__RESERVATION_ENDING, read_reservation_ending, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -777,6 +872,9 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     AgentActivated: (_EVENT__AGENT_ACTIVATED, write_agent_activated),
     DrainBegun: (_EVENT__DRAIN_BEGUN, write_drain_begun),
     AgentDeclaredGone: (_EVENT__AGENT_DECLARED_GONE, write_agent_declared_gone),
+    ResourcesReserved: (_EVENT__RESOURCES_RESERVED, write_resources_reserved),
+    ResourcesUnreserved: (_EVENT__RESOURCES_UNRESERVED, write_resources_unreserved),
+    ReservationEnding: (_EVENT__RESERVATION_ENDING, write_reservation_ending),
 }
 
 

@@ -16,14 +16,18 @@ struct RolesRevived { frameworkId @0 :Text; roles @1 :List(Text); }
 struct AgentAdmitted {
   agentId @0 :Text; hostname @1 :Text; address @2 :Text; principal @3 :Text;
   resources @4 :V.Resources; attributes @5 :List(V.Attribute); bootId @6 :Text; version @7 :Text; isolation @8 :List(Text);
+  reserved @9 :List(V.StaticReservation);
 }
 struct AgentUnreachable { agentId @0 :Text; }
-struct TaskLaunched { launch @0 :UInt64; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; description @4 :V.TaskDescription; }
+struct TaskLaunched { launch @0 :UInt64; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; description @4 :V.TaskDescription; draws @5 :List(V.Draw); }
 struct TaskUpdated { status @0 :V.TaskStatus; isFromAgent @1 :Bool; }
 struct UpdateAcknowledged { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; sequence @3 :UInt64; }
 struct KillRequested { frameworkId @0 :Text; taskId @1 :Text; graceNs @2 :Int64; reason @3 :V.TaskReason; }
 struct WeightSet { role @0 :Text; weightMilli @1 :Int64; }
 struct QuotaSet { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); }   # nothing of both: none
+struct ResourcesReserved { agentId @0 :Text; reservation @1 :V.Reservation; source @2 :Text; }   # its resources are what it gains
+struct ResourcesUnreserved { agentId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # back to what it was refined out of
+struct ReservationEnding { agentId @0 :Text; reservation @1 :Text; }   # what is in use of it is let go when that has ended
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
 struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothing of it is offered; its tasks run on
 struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
@@ -47,5 +51,6 @@ struct Event { union {
   journalClaimed @22 :S.JournalClaimed; recordsAppended @23 :S.RecordsAppended; journalTruncated @24 :S.JournalTruncated;
   frameworkLeft @25 :FrameworkLeft; quotaSet @26 :QuotaSet;
   agentDeactivated @27 :AgentDeactivated; agentActivated @28 :AgentActivated; drainBegun @29 :DrainBegun; agentDeclaredGone @30 :AgentDeclaredGone;
+  resourcesReserved @31 :ResourcesReserved; resourcesUnreserved @32 :ResourcesUnreserved; reservationEnding @33 :ReservationEnding;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -82,10 +82,8 @@ class Master:
         self._loop = Loop(registrar, self._log, self._performer.perform, clock_ns, probe)
         self._loop.on_lead = self._lead
         self._loop.on_follow = self._follow
-        submit = self._loop.submit
-        self._spaces = SpaceReceiver(
-            submit, self._loop.query, self._say_kept, config.requests_per_s_max
-        )
+        submit, query = self._loop.submit, self._loop.query
+        self._spaces = SpaceReceiver(submit, query, self._say_kept, config.requests_per_s_max)
         self._performer.on_touched = self._spaces.touched
         desk = LogDesk(
             partial(list_members, self._log, roster, VERSION),
@@ -100,7 +98,7 @@ class Master:
                     submit, self._sessions, self._performer, self._spaces, probe
                 ),
                 LinkRole.OPERATOR: OperatorReceiver(
-                    submit, self._loop.query, desk, _explain_by(settings, clock_ns), probe
+                    submit, query, desk, _explain_by(settings, clock_ns), registrar.foresee, probe
                 ),
                 LinkRole.REPLICA: self._log.receiver,
             },

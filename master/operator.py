@@ -5,19 +5,23 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from master.core import view
+from master.core.draft import Said
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.frameworks import TeardownFramework
+from master.core.holdings_view import view_reservations
 from master.core.machine import Command
 from master.core.quotas import SetQuota
+from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import SetWeight
 from master.core.state import State
 from master.core.tasks import KillByOperator
 from master.probes import MasterProbe
 from master.sessions import Link
 from protocol.codecs.operator import decode_operator_message, encode_operator_message
-from protocol.decision import Refused
+from protocol.decision import Decision, Refused
 from protocol.errors import Fault, Malformed
 from protocol.ids import AgentId, FrameworkId, TaskId
+from protocol.messages.framework import Reserve
 from protocol.messages.link import Leader
 from protocol.messages.operator import ActivateAgent as ActivateCall
 from protocol.messages.operator import (
@@ -33,30 +37,44 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListOffers,
     ListQuotas,
+    ListReservations,
     ListRoles,
     ListTasks,
     OfferList,
     OperatorMessage,
     Quotas,
     RemoveFramework,
+    Reservations,
     Roles,
     Tasks,
 )
 from protocol.messages.operator import DeactivateAgent as DeactivateCall
 from protocol.messages.operator import DeclareGone as DeclareGoneCall
 from protocol.messages.operator import DrainAgent as DrainCall
+from protocol.messages.operator import ReserveByOperator as ReserveCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
+from protocol.messages.operator import UnreserveByOperator as UnreserveCall
 from protocol.quantities import amounts_of
 from rlog.answers import Outcome, Submit, reason_of
 from rlog.operators import LogDesk, LogQuestion, failed
 
 PAGE_ITEMS_MAX = 1000
 
-List: TypeAlias = ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas
-Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas
 DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
-Change: TypeAlias = KillTaskByOperator | RemoveFramework | SetWeightCall | SetQuotaCall | DutyCall
+List: TypeAlias = (
+    ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas | ListReservations
+)
+Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Reservations
+Change: TypeAlias = (
+    KillTaskByOperator
+    | RemoveFramework
+    | SetWeightCall
+    | SetQuotaCall
+    | ReserveCall
+    | UnreserveCall
+    | DutyCall
+)
 
 
 class Query(Protocol):
@@ -65,6 +83,9 @@ class Query(Protocol):
     def __call__(
         self, view: Callable[[State], Sequence[Any]], done: Callable[[Sequence[Any] | Fault], None]
     ) -> None: ...
+
+
+Plan: TypeAlias = Callable[[State, Command], Outcome]
 
 
 class OperatorReceiver:
@@ -76,12 +97,14 @@ class OperatorReceiver:
         query: Query,
         desk: LogDesk,
         explain: Callable[[State, Explain], Sequence[Finding]],
+        plan: Plan,
         probe: MasterProbe,
     ) -> None:
         self._submit = submit
         self._query = query
         self._desk = desk
         self._explain = explain
+        self._plan = plan  # what a command would lead to
         self._probe = probe
 
     def connected(self, peer: Link) -> None:
@@ -132,9 +155,17 @@ class OperatorReceiver:
             if isinstance(outcome, (Refused, Fault)):
                 _send(peer, _failed(request.call, outcome))
             else:
-                _send(peer, Done(request.call))
+                _send(peer, Done(request.call, outcome.text if isinstance(outcome, Said) else ""))
 
-        self._submit(_command_of(request, peer), answer)
+        def answer_plan(outcomes: Sequence[Any] | Fault) -> None:
+            outcome = outcomes if isinstance(outcomes, Fault) else outcomes[0]
+            answer(outcome.reply if isinstance(outcome, Decision) else outcome)
+
+        command = _command_of(request, peer)
+        if getattr(request, "plan", False):
+            self._query(lambda state: (self._plan(state, command),), answer_plan)
+        else:
+            self._submit(command, answer)
 
 
 def list_views(state: State, request: List) -> Sequence[Any]:
@@ -155,6 +186,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view.view_roles(state, page)
         case ListQuotas():
             return view.view_quotas(state, page)
+        case ListReservations():
+            return view_reservations(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -173,6 +206,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return Roles(request.call, items, is_more)
         case ListQuotas():
             return Quotas(request.call, items, is_more)
+        case ListReservations():
+            return Reservations(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:
@@ -199,6 +234,11 @@ def _command_of(request: Change, peer: Link) -> Command:
         case SetQuotaCall():
             guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
             return SetQuota(request.role, guarantee, limit, request.force)
+        case ReserveCall():
+            return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)
+        case UnreserveCall():
+            name, resources = request.reservation, request.resources
+            return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
         case _:
             return _duty_of(request, peer.principal or peer.name)
 
@@ -215,6 +255,17 @@ def _duty_of(request: DutyCall, by: str) -> Command:
         case DrainCall():
             grace_ns, deadline_ns = request.grace_ns, request.deadline_ns
             return DrainAgent(agent_id, by, grace_ns, deadline_ns, request.marks_gone)
+
+
+def _reserve_of(request: ReserveCall) -> Reserve:
+    return Reserve(
+        reservation=request.reservation,
+        role=request.role,
+        resources=request.resources,
+        source=request.source,
+        labels=request.labels,
+        ttl_ns=request.ttl_ns,
+    )
 
 
 def _failed(call: int, outcome: Refused | Fault) -> Failed:

@@ -9,6 +9,7 @@ struct RegisterAgent {            # agent → leading master, at first contact a
   bootId @5 :Text; version @6 :Text;
   tasks @7 :List(V.TaskStatus);   # newest status of every task the agent still remembers
   isolation @8 :List(Text);       # what it can enforce: "cgroups-v1", "namespaces", …
+  reserved @9 :List(V.StaticReservation);   # parts of `resources`
 }
 struct AgentRegistered { agentId @0 :Text; }
 struct AgentRefused { reason @0 :Text; text @1 :Text; }

@@ -13,9 +13,26 @@ struct Subscribe {
 }
 struct Subscribed { call @0 :UInt64; frameworkId @1 :Text; tasks @2 :List(V.TaskStatus); }  # tasks: all that are not terminal
 
-struct LaunchTask { description @0 :V.TaskDescription; }
+struct LaunchTask {
+  description @0 :V.TaskDescription;
+  reservations @1 :List(Text);    # take from these first, in this order; none: from all that are offered, deepest first; "-": from none
+}
 struct KillTask { taskId @0 :Text; graceNs @1 :Int64; }
-struct Operation { union { unset @0 :Void; launchTask @1 :LaunchTask; killTask @2 :KillTask; } }
+struct Reserve {
+  operationId @0 :Text;
+  reservation @1 :Text;           # its name on the agent; a known one grows, and has its end put off; empty: the masters choose
+  role @2 :Text;                  # one of the framework's, or below
+  resources @3 :V.Resources;      # offered
+  source @4 :Text;                # the reservation that they are taken from; empty: what is unreserved
+  labels @5 :List(V.Label);
+  ttlNs @6 :Int64;                # 0: no end
+  isKept @7 :Bool;                # when the framework has ended
+}
+struct Unreserve { operationId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # no resources: all of it that is offered
+struct Operation { union {
+  unset @0 :Void; launchTask @1 :LaunchTask; killTask @2 :KillTask;
+  reserve @3 :Reserve; unreserve @4 :Unreserve;
+} }
 
 struct Accept { call @0 :UInt64; offers @1 :List(Text); operations @2 :List(Operation); refuseNs @3 :Int64; }
 struct Decline { call @0 :UInt64; offers @1 :List(Text); refuseNs @2 :Int64; }
@@ -35,6 +52,7 @@ struct CallDone { call @0 :UInt64; refused @1 :Text; text @2 :Text; }   # refuse
 struct Offer {
   offerId @0 :Text; agentId @1 :Text; hostname @2 :Text; address @3 :Text; role @4 :Text;
   resources @5 :V.Resources; attributes @6 :List(V.Attribute);
+  reserved @7 :List(V.Reservation);   # parts of `resources` that are reserved
 }
 struct Offers { offers @0 :List(Offer); }
 struct Rescinded { offers @0 :List(Text); }

@@ -10,6 +10,14 @@ struct ListTasks { call @0 :UInt64; all @1 :Bool; frameworkId @2 :Text; task @3 
 struct ListOffers { call @0 :UInt64; after @1 :Text; }
 struct ListRoles { call @0 :UInt64; after @1 :Text; }
 struct ListQuotas { call @0 :UInt64; after @1 :Text; }
+struct ListReservations { call @0 :UInt64; after @1 :Text; }
+struct ReserveByOperator {
+  call @0 :UInt64; agentId @1 :Text; reservation @2 :Text; role @3 :Text; resources @4 :V.Resources;
+  source @5 :Text; labels @6 :List(V.Label); ttlNs @7 :Int64; plan @8 :Bool;   # plan: only say what it would do
+}
+struct UnreserveByOperator {
+  call @0 :UInt64; agentId @1 :Text; reservation @2 :Text; resources @3 :V.Resources; whenFree @4 :Bool; plan @5 :Bool;   # no resources: all
+}
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
@@ -57,6 +65,10 @@ struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; rol
 struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
 struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text;
   wanted @6 :List(V.Quantity); wantedTasks @7 :UInt64; }       # wanted: asked for and not offered yet; by its frameworks, and those below it
+struct ReservationView {
+  agentId @0 :Text; hostname @1 :Text; reservation @2 :V.Reservation; allocated @3 :V.Resources; offered @4 :V.Resources;
+  state @5 :Text; madeNs @6 :Int64;                            # state: static, dynamic, ending
+}
 
 struct Masters { call @0 :UInt64; masters @1 :List(MasterView); }
 struct Agents { call @0 :UInt64; agents @1 :List(AgentView); isMore @2 :Bool; }
@@ -65,6 +77,7 @@ struct Tasks { call @0 :UInt64; tasks @1 :List(TaskView); isMore @2 :Bool; }
 struct OfferList { call @0 :UInt64; offers @1 :List(OfferView); isMore @2 :Bool; }
 struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
 struct Quotas { call @0 :UInt64; quotas @1 :List(QuotaView); isMore @2 :Bool; }
+struct Reservations { call @0 :UInt64; reservations @1 :List(ReservationView); isMore @2 :Bool; }
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -92,4 +105,6 @@ struct OperatorMessage { union {
   compactLog @31 :CompactLog; logCompacted @32 :LogCompacted;
   explain @33 :Explain; explanation @34 :Explanation;
   deactivateAgent @35 :DeactivateAgent; activateAgent @36 :ActivateAgent; drainAgent @37 :DrainAgent; declareGone @38 :DeclareGone;
+  listReservations @39 :ListReservations; reservations @40 :Reservations;
+  reserveByOperator @41 :ReserveByOperator; unreserveByOperator @42 :UnreserveByOperator;
 } }

@@ -57,6 +57,20 @@ def remove_ranges(spans: Ranges, taken: Ranges) -> Ranges:
     return tuple(rest)
 
 
+def meet_ranges(spans: Ranges, others: Ranges) -> Ranges:
+    """Return the numbers that are in both."""
+    both: list[tuple[int, int]] = []
+    position = 0
+    for first, last in spans:
+        while position < len(others) and others[position][1] < first:
+            position += 1
+        at = position
+        while at < len(others) and others[at][0] <= last:
+            both.append((max(first, others[at][0]), min(last, others[at][1])))
+            at += 1
+    return tuple(both)
+
+
 def first_of_ranges(spans: Ranges, count: int) -> Ranges:
     """Return the lowest numbers, at most so many."""
     kept: list[tuple[int, int]] = []

@@ -16,6 +16,7 @@ from protocol.ranges import (
     arrange_ranges,
     first_of_ranges,
     has_ranges,
+    meet_ranges,
     merge_ranges,
     remove_ranges,
 )
@@ -81,6 +82,25 @@ class Resources:
             sets = dict(sets)
             for name, items in other.sets.items():
                 _keep(sets, name, tuple(item for item in sets[name] if item not in items))
+        return Resources(scalars, ranges, sets)
+
+    def __and__(self, other: "Resources") -> "Resources":
+        """Return what both have."""
+        scalars = {
+            name: min(amount, other.scalars[name])
+            for name, amount in self.scalars.items()
+            if name in other.scalars
+        }
+        ranges = {
+            name: met
+            for name, spans in self.ranges.items()
+            if (met := meet_ranges(spans, other.ranges.get(name, ())))
+        }
+        sets = {
+            name: both
+            for name, items in self.sets.items()
+            if (both := tuple(item for item in items if item in other.sets.get(name, ())))
+        }
         return Resources(scalars, ranges, sets)
 
     def contains(self, other: "Resources") -> bool:

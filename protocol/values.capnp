@@ -7,6 +7,20 @@ struct Ranges { name @0 :Text; ranges @1 :List(Range); }
 struct Items { name @0 :Text; items @1 :List(Text); }
 struct Resources { scalars @0 :List(Scalar); ranges @1 :List(Ranges); sets @2 :List(Items); }
 
+struct Reservation {              # of one agent; what was refined out of it is in it no more
+  id @0 :Text;                    # unique on the agent
+  role @1 :Text; resources @2 :Resources;
+  parent @3 :Text;                # the reservation that it was refined out of; empty: of what is unreserved
+  isStatic @4 :Bool;              # by the agent's configuration
+  principal @5 :Text;             # who made it
+  frameworkId @6 :Text;           # whose it is, if a framework's
+  labels @7 :List(Label);
+  expiresNs @8 :Int64;            # when it ends; 0: never
+  isKept @9 :Bool;                # when its framework has ended
+}
+struct StaticReservation { role @0 :Text; resources @1 :Resources; }
+struct Draw { reservation @0 :Text; resources @1 :Resources; }   # what is taken of a reservation
+
 struct Quantity { name @0 :Text; amount @1 :Int64; }         # thousandths, or bytes; of ranges and sets how many
 struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
 # Of an agent: an attribute of it has one of these values, or none of them; no values: any. `hostname` and `agent` speak of what it is itself.

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import Sorter
-from master.allocator.tree import WEIGHT_MILLI, MakeOrder, Order, RoleTree
-from protocol.resources import Resources
+from master.allocator.tree import WEIGHT_MILLI, MakeOrder, Order, RoleTree, is_within
+from protocol.resources import EMPTY, Resources, sum_resources
 
 STEPS = 4  # in which an agent is divided among frameworks that each want as much as they can get
 
@@ -28,11 +28,39 @@ class Claimant:
 
 
 @dataclass(frozen=True, slots=True)
+class Stock:
+    """A part of an agent that only one role and those below it may have."""
+
+    reservation: str
+    role: str
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class Supply:
-    """What an agent has to give."""
+    """What an agent has to give: to anybody, and what is reserved."""
 
     agent_id: str
     resources: Resources
+    reserved: tuple[Stock, ...] = ()
+
+    @property
+    def everything(self) -> Resources:
+        if not self.reserved:
+            return self.resources
+        return self.resources + sum_resources(stock.resources for stock in self.reserved)
+
+    def less(self, part: "Supply") -> "Supply":
+        """Return what is left when a part of it is taken."""
+        reserved = self.reserved
+        if part.reserved:
+            taken = {stock.reservation: stock.resources for stock in part.reserved}
+            rest = [
+                replace(each, resources=each.resources - taken.get(each.reservation, EMPTY))
+                for each in reserved
+            ]
+            reserved = tuple(each for each in rest if each.resources)
+        return Supply(self.agent_id, self.resources - part.resources, reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +77,8 @@ class Standings:
     """Who takes part in a pass.
 
     `total` is what shares are shares of, without what fairness does not count; `capacity` is all
-    there is. `held` is what each role has, its silent frameworks' part included; `weights_milli` of
-    roles where it is not 1.
+    there is. `held` is what each role has, its silent frameworks' part included, and `charged` what
+    quotas count of it; `weights_milli` of roles where it is not 1.
     """
 
     total: Mapping[str, int]
@@ -59,6 +87,7 @@ class Standings:
     claimants: tuple[Claimant, ...]
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     capacity: Mapping[str, int] = field(default_factory=dict)
+    charged: Mapping[str, Mapping[str, int]] | None = None  # the same as `held`
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,7 @@ class Wishes(Protocol):
 
     def part_for(
         self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
-    ) -> Resources | None:
+    ) -> Supply | None:
         """Return what of it a framework would take now: all, or about a step; None: nothing."""
 
     def grant(self, grant: Grant) -> None:
@@ -107,19 +136,36 @@ class Ledger:
         self._roles = RoleTree(self._frameworks, held, weights, make_order)
         self._rations: Rations | None = None
         if standings.quotas:
-            self._rations = Rations(standings.quotas, held, standings.capacity)
+            charged = held if standings.charged is None else standings.charged
+            self._rations = Rations(standings.quotas, charged, standings.capacity)
 
-    def charge(self, framework_id: str, role: str, amounts: Mapping[str, int]) -> None:
-        """Count what a framework is offered, or uses, in a role."""
+    def charge(
+        self,
+        framework_id: str,
+        role: str,
+        amounts: Mapping[str, int],
+        unreserved: Mapping[str, int] | None = None,
+    ) -> None:
+        """Count what a framework is offered, or uses, in a role.
+
+        `unreserved` is what is not of reservations, all unless given: quotas count those anyway.
+        """
         self._roles.charge(role, amounts)
         if (framework_id, role) in self._claims:
             self._frameworks[role].charge(framework_id, amounts)
         if self._rations is not None:
-            self._rations.charge(role, amounts)
+            self._rations.charge(role, amounts if unreserved is None else unreserved)
 
-    def credit(self, framework_id: str, role: str, amounts: Mapping[str, int]) -> None:
+    def credit(
+        self,
+        framework_id: str,
+        role: str,
+        amounts: Mapping[str, int],
+        unreserved: Mapping[str, int] | None = None,
+    ) -> None:
         """Count what a framework has no more."""
-        self.charge(framework_id, role, {name: -amount for name, amount in amounts.items()})
+        less = None if unreserved is None else _negative(unreserved)
+        self.charge(framework_id, role, _negative(amounts), less)
 
     def rest(self, framework_id: str, role: str, *, is_resting: bool) -> None:
         """Pass a framework by for a while."""
@@ -158,7 +204,7 @@ class Ledger:
             withheld = [each.agent_id for each in supplies if self._divide(each, seeker, grants)]
         finally:
             for grant in reversed(grants):
-                self.credit(grant.framework_id, grant.role, grant.supply.resources.quantities)
+                self.credit(grant.framework_id, grant.role, *_amounts_of(grant.supply))
         return Allotment(_joined(grants), tuple(withheld))
 
     def _divide(self, supply: Supply, seeker: "_Seeker", grants: list[Grant]) -> bool:
@@ -166,11 +212,11 @@ class Ledger:
         seeker.begin(supply)
         left = supply
         while grant := seeker.next(left):
-            self.charge(grant.framework_id, grant.role, grant.supply.resources.quantities)
+            self.charge(grant.framework_id, grant.role, *_amounts_of(grant.supply))
             seeker.wishes.grant(grant)
             grants.append(grant)
-            left = replace(supply, resources=left.resources - grant.supply.resources)
-            if not seeker.wishes.is_worth_offering(left.resources):
+            left = left.less(grant.supply)
+            if not left.reserved and not seeker.wishes.is_worth_offering(left.resources):
                 return False
         return seeker.is_cut
 
@@ -209,19 +255,28 @@ class _Seeker:
         return self._find(supply, self._roles)
 
     def _find(self, supply: Supply, roles: Iterable[str], *, is_owed: bool = False) -> Grant | None:
+        is_whole = self._rations is None and not supply.reserved
         for role in roles:
-            part = supply
-            if self._rations is not None:
-                caps = self._rations.caps(role, supply.resources.quantities, is_owed=is_owed)
-                part = replace(supply, resources=supply.resources.capped(caps))
-                self.is_cut = self.is_cut or part.resources != supply.resources
-                if not self.wishes.is_worth_offering(part.resources):
-                    continue
+            part = supply if is_whole else self._part_for(role, supply, is_owed=is_owed)
+            if part is None:
+                continue
             for framework_id in self._frameworks[role]:
                 taken = self.wishes.part_for(framework_id, role, part, self._step)
                 if taken is not None:
-                    return Grant(framework_id, role, replace(supply, resources=taken))
+                    return Grant(framework_id, role, taken)
         return None
+
+    def _part_for(self, role: str, supply: Supply, *, is_owed: bool) -> Supply | None:
+        """Return what a role may have of a supply, None when it is too little to be offered."""
+        resources = supply.resources
+        if self._rations is not None:
+            caps = self._rations.caps(role, resources.quantities, is_owed=is_owed)
+            resources = resources.capped(caps)
+            self.is_cut = self.is_cut or resources != supply.resources
+        reserved = tuple(stock for stock in supply.reserved if is_within(role, stock.role))
+        if not reserved and not self.wishes.is_worth_offering(resources):
+            return None
+        return Supply(supply.agent_id, resources, reserved)
 
 
 def _joined(grants: Iterable[Grant]) -> tuple[Grant, ...]:
@@ -229,8 +284,31 @@ def _joined(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     joined: dict[tuple[str, str, str], Grant] = {}
     for grant in grants:
         key = grant.framework_id, grant.role, grant.supply.agent_id
-        known = joined.get(key)
-        part = grant.supply.resources
-        whole = part if known is None else known.supply.resources + part
-        joined[key] = replace(grant, supply=replace(grant.supply, resources=whole))
+        known, part = joined.get(key), grant.supply
+        if known is not None:
+            resources = known.supply.resources + part.resources
+            reserved = _together(known.supply.reserved + part.reserved)
+            part = replace(part, resources=resources, reserved=reserved)
+        joined[key] = replace(grant, supply=part)
     return tuple(joined.values())
+
+
+def _together(stocks: Iterable[Stock]) -> tuple[Stock, ...]:
+    """Return one stock for all parts of a reservation."""
+    found: dict[str, Stock] = {}
+    for stock in stocks:
+        known = found.get(stock.reservation)
+        resources = stock.resources if known is None else known.resources + stock.resources
+        found[stock.reservation] = replace(stock, resources=resources)
+    return tuple(found.values())
+
+
+def _amounts_of(supply: Supply) -> tuple[Mapping[str, int], Mapping[str, int] | None]:
+    """Return the quantities of all of it, and of what is not reserved if that is not all."""
+    if not supply.reserved:
+        return supply.resources.quantities, None
+    return supply.everything.quantities, supply.resources.quantities
+
+
+def _negative(amounts: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: -amount for name, amount in amounts.items()}

@@ -86,6 +86,11 @@ def lineage(role: str) -> Iterator[str]:
     yield role
 
 
+def is_within(role: str, above: str) -> bool:
+    """Whether a role is that one, or below it."""
+    return role == above or role.startswith(above + "/")
+
+
 def sum_up(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """Return what each role and all below it hold together."""
     sums: dict[str, dict[str, int]] = {}

@@ -2,8 +2,19 @@
 
 from collections.abc import Sequence
 
+from master.allocator.tree import is_within
 from master.core.draft import Draft, put
-from master.core.events import KillRequested, TaskLaunched
+from master.core.events import KillRequested, ResourcesUnreserved, TaskLaunched
+from master.core.holdings import (
+    Maker,
+    check_dynamic,
+    check_quotas,
+    check_reserve,
+    draft_reserved,
+    find_reservation,
+    plan_reserve,
+)
+from master.core.lent import NOT_RESERVED, Lent
 from master.core.orders import await_kill, await_launch
 from master.core.reasons import Reason
 from master.core.records import Framework, Offer
@@ -13,9 +24,9 @@ from master.core.validity import check_count, check_description, weigh_descripti
 from protocol.decision import Refused
 from protocol.ids import task_key
 from protocol.messages.agent import Kill, Launch
-from protocol.messages.framework import KillTask, LaunchTask, Operation
+from protocol.messages.framework import KillTask, LaunchTask, Operation, Reserve, Unreserve
 from protocol.messages.values import TaskReason
-from protocol.resources import Resources, format_amount, sum_resources
+from protocol.resources import Resources, format_amount
 
 BYTES_MAX = 640 << 10  # of an accept's descriptions, which go into one entry of the log
 
@@ -32,7 +43,8 @@ class Acceptance:
         self._offers = offers
         self._launched: dict[str, TaskLaunched] = {}
         self._bytes = 0
-        self.left: Resources = sum_resources(offer.resources for offer in offers)
+        self._agent = state.agents[offers[0].agent_id] if offers else None
+        self.left = Lent(self._agent, offers)
 
     @property
     def launched(self) -> tuple[Resources, ...]:
@@ -42,12 +54,18 @@ class Acceptance:
     def fold(self, operation: Operation) -> Refused | None:
         """Add one operation to the draft.
 
-        Refuses: NO_OFFERS, DUPLICATE_TASK, OVER_CLAIMED, TOO_MANY, BAD_DURATION, and all that
-        `check_description` does.
+        Refuses: NO_OFFERS, DUPLICATE_TASK, OVER_CLAIMED, TOO_MANY, BAD_DURATION, NOT_ITS_ROLE,
+        and all that `check_description`, `check_reserve` and `plan_reserve` do.
         """
-        if isinstance(operation, LaunchTask):
-            return self._launch(operation)
-        return self._kill(operation)
+        match operation:
+            case LaunchTask():
+                return self._launch(operation)
+            case KillTask():
+                return self._kill(operation)
+            case Reserve():
+                return self._reserve(operation)
+            case Unreserve():
+                return self._unreserve(operation)
 
     def _launch(self, operation: LaunchTask) -> Refused | None:
         description = operation.description
@@ -55,13 +73,24 @@ class Acceptance:
         if refused:
             return refused
         offer = self._offers[0]
-        self.left = self.left - description.resources
+        for name in operation.reservations:
+            if name != NOT_RESERVED and name not in self.left.reservations:
+                text = f"task {description.task_id} names reservation {name[:140]!r}"
+                text = f"{text}, which agent {offer.agent_id} does not have"
+                return Refused(Reason.UNKNOWN_RESERVATION, text)
+        draws = self.left.take(description.resources, operation.reservations)
+        if draws is None:
+            lack = self._lack(f"task {description.task_id}", description.resources)
+            if self.left.resources.contains(description.resources):
+                lack = f"task {description.task_id} names too few reservations to take from"
+            return Refused(Reason.OVER_CLAIMED, lack)
         event = TaskLaunched(
             launch=self._state.launches_next + len(self._launched),
             framework_id=self._framework.id,
             agent_id=offer.agent_id,
             role=offer.role,
             description=description,
+            draws=draws,
         )
         self._launched[description.task_id] = event
         self._draft.events.append(event)
@@ -88,9 +117,62 @@ class Acceptance:
         self._bytes += weigh_description(description)
         if refused := check_count("bytes of descriptions in one accept", self._bytes, BYTES_MAX):
             return refused
-        if not self.left.contains(description.resources):
-            return Refused(Reason.OVER_CLAIMED, self._lack(task_id, description.resources))
         return self._check_room()
+
+    def _reserve(self, operation: Reserve) -> Refused | None:
+        if self._agent is None:
+            return Refused(Reason.NO_OFFERS, "resources are to be reserved, but none are offered")
+        known, framework = self.left.reservations, self._framework
+        maker = Maker(framework.principal, framework.id)
+        refused = (
+            check_reserve(operation, len(known), self._draft.settings)
+            or self._check_role(operation.role)
+            or (self._check_source(operation.source) if operation.source else None)
+        )
+        event = refused or plan_reserve(self._agent, known, operation, maker, self._draft.now_ns)
+        if isinstance(event, Refused):
+            return event
+        wanted = operation.resources
+        if not wanted and operation.reservation not in known:
+            return Refused(Reason.BAD_RESOURCES, f"nothing is reserved for {operation.role}")
+        if not self.left.part(operation.source).contains(wanted):
+            whose = f"reservation {event.reservation.id}"
+            return Refused(Reason.OVER_CLAIMED, self._lack(whose, wanted, operation.source))
+        before = known[operation.source].role if operation.source else self._offers[0].role
+        if refused := check_quotas(self._state, operation.role, wanted, before):
+            return refused
+        self.left.reserve(event, self._draft.now_ns)
+        draft_reserved(self._draft, event)
+        return None
+
+    def _unreserve(self, operation: Unreserve) -> Refused | None:
+        if self._agent is None:
+            return Refused(Reason.NO_OFFERS, "a reservation is to end, but nothing is offered")
+        if refused := self._check_source(operation.reservation):
+            return refused
+        left = self.left.part(operation.reservation)
+        wanted = operation.resources or left
+        if not wanted or not left.contains(wanted):
+            lack = self._lack(f"reservation {operation.reservation}", wanted, operation.reservation)
+            return Refused(Reason.OVER_CLAIMED, lack)
+        event = ResourcesUnreserved(self._agent.id, operation.reservation, wanted)
+        self.left.unreserve(event)
+        self._draft.events.append(event)
+        return None
+
+    def _check_source(self, name: str) -> Refused | None:
+        """Refuse to take from what the framework may use, but not give away."""
+        assert self._agent is not None
+        known = find_reservation(self._agent, self.left.reservations, name)
+        if isinstance(known, Refused):
+            return known
+        return check_dynamic(known) or self._check_role(known.role)
+
+    def _check_role(self, role: str) -> Refused | None:
+        if any(is_within(role, mine) for mine in self._framework.roles):
+            return None
+        text = f"role {role[:140]!r} is none of framework {self._framework.id}, and below none"
+        return Refused(Reason.NOT_ITS_ROLE, text)
 
     def _check_room(self) -> Refused | None:
         settings, launched = self._draft.settings, len(self._launched)
@@ -105,20 +187,23 @@ class Acceptance:
         what = "bytes of descriptions of the framework's tasks"
         return check_count(what, held, settings.framework_bytes_max)
 
-    def _lack(self, task_id: str, wanted: Resources) -> str:
+    def _lack(self, whose: str, wanted: Resources, source: str | None = None) -> str:
+        """Say what is missing of all that is offered, or of one reservation."""
+        left = self.left.resources if source is None else self.left.part(source)
+        of = f"of reservation {source} in the offers" if source else "of the offers"
         for name, amount in wanted.scalars.items():
-            left = self.left.scalars.get(name, 0)
-            if amount > left:
+            rest = left.scalars.get(name, 0)
+            if amount > rest:
                 return (
-                    f"task {task_id} asks for {name} {format_amount(name, amount)}, "
-                    f"{format_amount(name, left)} is left of the offers"
+                    f"{whose} asks for {name} {format_amount(name, amount)}, "
+                    f"{format_amount(name, rest)} is left {of}"
                 )
         for name, spans in wanted.ranges.items():
             part = Resources(ranges={name: spans})
-            if not self.left.contains(part):
+            if not left.contains(part):
                 ranges = ",".join(f"{first}-{last}" for first, last in spans[:8])
-                return f"task {task_id} asks for {name} {ranges} that the offers do not have"
-        return f"task {task_id} asks for items that the offers do not have"
+                return f"{whose} asks for {name} {ranges} that the offers do not have"
+        return f"{whose} asks for items that the offers do not have"
 
     def _kill(self, operation: KillTask) -> Refused | None:
         if refused := check_kills((operation,), self._draft.settings):

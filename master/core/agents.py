@@ -6,13 +6,14 @@ from master.core.alarms import AlarmKind
 from master.core.draft import Draft, Outcome, ToBeContinued
 from master.core.effects import AnswerAgent
 from master.core.events import AgentAdmitted, AgentRemoved, AgentUnreachable
+from master.core.holdings import settle
 from master.core.offers import close_offers
 from master.core.orders import order_kill, order_launch
 from master.core.reasons import Reason
-from master.core.records import Agent, Declaration, Task
+from master.core.records import Agent, Declaration, Task, part_of, unreserved_of
 from master.core.settings import Settings
 from master.core.soft import AgentAttached, AgentDetached
-from master.core.state import State, charge, credit
+from master.core.state import State, charge, charge_role, credit, credit_role
 from master.core.telling import Telling
 from master.core.validity import check_count, check_registration
 from protocol.decision import Decision, Refused
@@ -72,7 +73,7 @@ def decide_register(
     remaining = _compare(draft, telling, state, register)
     if telling.is_full:
         return draft.decision(ToBeContinued())
-    if refused := _check_fit(register, remaining):
+    if refused := _check_fit(register, remaining) or _check_reserved(agent, register, remaining):
         return refused
     draft.greetings.append(AnswerAgent(agent_id, AgentRegistered(agent_id), command.link))
     admitted = _admission(command)
@@ -161,16 +162,21 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
         version=event.version,
         isolation=event.isolation,
         registered_ns=state.now_ns,
+        reserved=event.reserved,
+        reservations=settle(known, event.resources, event.reserved),
     )
     if known is not None:
         if not known.is_unreachable:
-            credit(state.capacity, known.total.quantities)
+            _discount(state, known)
         agent.registered_ns = known.registered_ns
         agent.allocated, agent.tasks = known.allocated, known.tasks
         agent.is_deactivated, agent.drain = known.is_deactivated, known.drain
+        agent.reservations_made = known.reservations_made
         assert agent.total.contains(agent.allocated)
     state.agents[agent_id] = agent
     charge(state.capacity, agent.total.quantities)
+    for each in agent.reservations.values():
+        charge_role(state.reserved, each.role, each.resources.quantities)
     state.soft.ledger = None
     state.counted |= dict.fromkeys((*agent.total.ranges, *agent.total.sets))
 
@@ -179,7 +185,7 @@ def apply_agent_unreachable(state: State, event: AgentUnreachable) -> None:
     agent = state.agents[AgentId(event.agent_id)]
     assert not agent.is_unreachable
     agent.is_unreachable, agent.unreachable_ns = True, state.now_ns
-    credit(state.capacity, agent.total.quantities)
+    _discount(state, agent)
     state.soft.ledger = None
 
 
@@ -191,6 +197,13 @@ def apply_agent_removed(state: State, event: AgentRemoved) -> None:
         state.gone[agent.id] = agent.gone
         if len(state.gone) > GONE_MAX:  # as safe: a forgotten agent's tasks are killed as strays
             del state.gone[next(iter(state.gone))]
+
+
+def _discount(state: State, agent: Agent) -> None:
+    """Take what it has off the accounts of the cluster."""
+    credit(state.capacity, agent.total.quantities)
+    for each in agent.reservations.values():
+        credit_role(state.reserved, each.role, each.resources.quantities)
 
 
 def _check_known(state: State, command: RegisterAgent, settings: Settings) -> Refused | None:
@@ -217,6 +230,34 @@ def _check_fit(register: Registration, tasks: list[Task]) -> Refused | None:
     return Refused(Reason.RESOURCES_IN_USE, text)
 
 
+def _check_reserved(
+    agent: Agent | None, register: Registration, tasks: list[Task]
+) -> Refused | None:
+    """Refuse an agent whose resources, or configuration, break what is reserved of it."""
+    try:
+        reservations = settle(agent, register.resources, register.reserved)
+    except ValueError as error:
+        fault = str(error)
+    else:
+        if not reservations:
+            return None
+        rest = register.resources
+        for each in reservations.values():
+            used = sum_resources(part_of(task.resources, task.draws, each.id) for task in tasks)
+            if not each.resources.contains(used):
+                fault = f"tasks use {format_resources(used)} of reservation {each.id}"
+                break
+            rest = rest - each.resources
+        else:
+            used = sum_resources(unreserved_of(task.resources, task.draws) for task in tasks)
+            if rest.contains(used):
+                return None
+            fault = f"tasks use {format_resources(used)} of what is not reserved"
+    has = format_resources(register.resources)
+    text = f"agent {register.agent_id} has {has}, but {fault}"
+    return Refused(Reason.RESOURCES_IN_USE, text)
+
+
 def _admission(command: RegisterAgent) -> AgentAdmitted:
     register = command.register
     return AgentAdmitted(
@@ -229,6 +270,7 @@ def _admission(command: RegisterAgent) -> AgentAdmitted:
         boot_id=register.boot_id,
         version=register.version,
         isolation=register.isolation,
+        reserved=register.reserved,
     )
 
 
@@ -244,6 +286,7 @@ def _admission_of(agent: Agent) -> AgentAdmitted:
         boot_id=agent.boot_id,
         version=agent.version,
         isolation=agent.isolation,
+        reserved=agent.reserved,
     )
 
 

@@ -19,3 +19,4 @@ class AlarmKind(IntEnum):
     LEASE_ENDS = 11
     FRAMEWORK_IDLE = 12
     AGENT_DRAIN = 13
+    RESERVATION_ENDS = 14

@@ -4,20 +4,29 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 
-from master.allocator.allocate import Allotment, Claimant, Grant, Ledger, Standings, Supply
+from master.allocator.allocate import Allotment, Claimant, Grant, Ledger, Standings, Stock, Supply
 from master.allocator.demand import Demand
 from master.allocator.lottery import Lottery
 from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
-from master.core.records import Offer
+from master.core.records import Agent, Offer
 from master.core.settings import Settings
 from master.core.soft import AllIdleTouched, LedgerOpened, OfferMade, PassDone
 from master.core.standing import is_resting
-from master.core.state import State, charge, free_of, held_by_role, shared_capacity
+from master.core.state import (
+    State,
+    charge,
+    charged_by_role,
+    free_of,
+    held_by_role,
+    idle_of,
+    shared_capacity,
+)
 from master.core.wishes import Wishes
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
+from protocol.messages.values import Draw
 from protocol.resources import Resources
 
 
@@ -107,6 +116,7 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
         weights_milli=state.weights,
         quotas=state.quotas,
         capacity=state.capacity,
+        charged=charged_by_role(state) if state.quotas else None,
         claimants=tuple(claimants),
     )
 
@@ -116,20 +126,38 @@ def _supplies(state: State, agent_ids: Iterable[AgentId], wishes: Wishes) -> lis
     supplies = []
     for agent_id in agent_ids:
         if agent_id in state.soft.agent_links and state.agents[agent_id].is_active:
-            free = free_of(state, state.agents[agent_id])
-            if wishes.is_worth_offering(free):
-                supplies.append(Supply(agent_id, free))
+            supply = supply_of(state, state.agents[agent_id])
+            if supply.reserved or wishes.is_worth_offering(supply.resources):
+                supplies.append(supply)
     return supplies
+
+
+def supply_of(state: State, agent: Agent) -> Supply:
+    """Return what an agent has to offer: to everybody, and to those it is reserved for."""
+    free = free_of(state, agent)
+    if not agent.reservations:
+        return Supply(agent.id, free)
+    stocks = [
+        Stock(name, agent.reservations[name].role, idle)
+        for name, idle in idle_of(state, agent).items()
+        if idle and not agent.reservations[name].is_ending
+    ]
+    return Supply(agent.id, free, tuple(stocks))
 
 
 def _left_of(
     supplies: Iterable[Supply], grants: Iterable[Grant], wishes: Wishes
 ) -> tuple[tuple[AgentId, Resources], ...]:
     """Return what the grants leave of the supplies, where that is worth offering."""
-    left = {AgentId(each.agent_id): each.resources for each in supplies}
+    left = {AgentId(each.agent_id): each for each in supplies}
     for grant in grants:
-        left[AgentId(grant.supply.agent_id)] -= grant.supply.resources
-    return tuple(item for item in left.items() if wishes.is_worth_offering(item[1]))
+        agent_id = AgentId(grant.supply.agent_id)
+        left[agent_id] = left[agent_id].less(grant.supply)
+    return tuple(
+        (agent_id, rest.everything)
+        for agent_id, rest in left.items()
+        if rest.reserved or wishes.is_worth_offering(rest.resources)
+    )
 
 
 def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
@@ -137,8 +165,16 @@ def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
     framework_id = FrameworkId(grant.framework_id)
     # Leaderships, not terms: one term may be taken over twice, and no offer id may come again.
     offer_id = OfferId(f"o{state.leaderships}-{number}")
-    resources = grant.supply.resources
-    offer = Offer(offer_id, framework_id, agent.id, grant.role, resources, draft.now_ns)
+    supply = grant.supply
+    offer = Offer(
+        id=offer_id,
+        framework_id=framework_id,
+        agent_id=agent.id,
+        role=grant.role,
+        resources=supply.everything,
+        made_ns=draft.now_ns,
+        draws=tuple(Draw(stock.reservation, stock.resources) for stock in supply.reserved),
+    )
     draft.soft.append(OfferMade(offer))
     draft.alarm(AlarmKind.OFFER_OLD, (offer_id,), draft.settings.offer_timeout_ns)
     put(draft.offers, framework_id, offer_of(state, offer))
@@ -155,4 +191,7 @@ def offer_of(state: State, offer: Offer) -> wire.Offer:
         role=offer.role,
         resources=offer.resources,
         attributes=agent.attributes,
+        reserved=tuple(
+            agent.reservations[draw.reservation].tell(draw.resources) for draw in offer.draws
+        ),
     )

@@ -37,7 +37,14 @@ class ToBeContinued:
     """Replied when there is more to do than one entry of the log holds: decide it once more."""
 
 
-Reply: TypeAlias = Subscribed | ToBeContinued | SpaceReply
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Replied to an operator: what was done."""
+
+    text: str
+
+
+Reply: TypeAlias = Subscribed | ToBeContinued | SpaceReply | Said
 Outcome: TypeAlias = Decision[Event, Effect, Reply] | Refused
 K = TypeVar("K")
 T = TypeVar("T")
@@ -59,6 +66,7 @@ class Draft:
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
     touched: list[SpaceTouched] = field(default_factory=list)
+    closed: dict[OfferId, None] = field(default_factory=dict)
 
     def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
         return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)

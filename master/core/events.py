@@ -6,8 +6,11 @@ from typing import TypeAlias
 
 from protocol.messages.values import (
     Attribute,
+    Draw,
     Label,
     Quantity,
+    Reservation,
+    StaticReservation,
     TaskDescription,
     TaskReason,
     TaskStatus,
@@ -84,6 +87,7 @@ class AgentAdmitted:
     boot_id: str = ""
     version: str = ""
     isolation: tuple[str, ...] = ()
+    reserved: tuple[StaticReservation, ...] = ()
 
 
 @record
@@ -98,6 +102,7 @@ class TaskLaunched:
     agent_id: str = ""
     role: str = ""
     description: TaskDescription = field(default_factory=TaskDescription)
+    draws: tuple[Draw, ...] = ()
 
 
 @record
@@ -133,6 +138,26 @@ class QuotaSet:
     role: str = ""
     guarantee: tuple[Quantity, ...] = ()
     limit: tuple[Quantity, ...] = ()
+
+
+@record
+class ResourcesReserved:
+    agent_id: str = ""
+    reservation: Reservation = field(default_factory=Reservation)
+    source: str = ""
+
+
+@record
+class ResourcesUnreserved:
+    agent_id: str = ""
+    reservation: str = ""
+    resources: Resources = EMPTY
+
+
+@record
+class ReservationEnding:
+    agent_id: str = ""
+    reservation: str = ""
 
 
 @record
@@ -209,6 +234,9 @@ Event: TypeAlias = (
     | AgentActivated
     | DrainBegun
     | AgentDeclaredGone
+    | ResourcesReserved
+    | ResourcesUnreserved
+    | ReservationEnding
 )
 
 

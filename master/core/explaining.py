@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from master.allocator.allocate import Ledger, Supply
 from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import SHARE_UNITS, Sorter
-from master.allocator.tree import lineage
-from master.core.allocation import standings
+from master.allocator.tree import is_within, lineage
+from master.core.allocation import standings, supply_of
 from master.core.explaining_tasks import explain_task, find_launch
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
 from master.core.shortages import explain_demand, reason_of_agent
 from master.core.standing import demand_of
-from master.core.state import State, free_of, held_by_role, shared_capacity, weight_of
+from master.core.state import State, charged_by_role, shared_capacity, weight_of
 from master.core.validity import format_duration
 from master.core.wishes import Wishes
 from protocol.ids import FrameworkId, TaskId
@@ -55,7 +55,7 @@ class _Explainer:
         self._taking_part = standings(state, settings.fairness_excludes)
         self._order = Ledger(self._taking_part).order()
         self._wishes = Wishes(state, settings, now_ns)
-        self._rations = Rations(state.quotas, held_by_role(state), state.capacity)
+        self._rations = Rations(state.quotas, charged_by_role(state), state.capacity)
         self._settings = settings
 
     def explain_framework(self, framework: Framework) -> Iterator[Finding]:
@@ -160,8 +160,10 @@ class _Explainer:
             return _Reason("NOT_LINKED", "not connected to the leader")
         if not agent.is_active:
             return _Reason("NOT_ACTIVE", "deactivated or drained by an operator")
-        free = free_of(state, agent)
-        if not self._wishes.is_worth_offering(free):
+        supply = supply_of(state, agent)
+        free = supply.resources
+        own = tuple(stock for stock in supply.reserved if is_within(role, stock.role))
+        if not own and not self._wishes.is_worth_offering(free):
             holders = [
                 state.soft.offers[each].framework_id
                 for each in state.soft.offers_by_agent.get(agent.id, ())
@@ -170,12 +172,14 @@ class _Explainer:
                 return _Reason("OFFERED_TO_IT", "offered to it already")
             if holders:
                 return _Reason("OFFERED", "offered to others, who have not answered")
+            if supply.reserved:
+                return _Reason("RESERVED", "free only where it is reserved for other roles")
             return _Reason("IN_USE", f"in use but for less than {self._smallest()}")
         caps: Mapping[str, int] = {}
         if state.quotas:
             caps = self._rations.caps(role, free.quantities, is_owed=False)
-        supply = Supply(agent.id, free.capped(caps))
-        if not self._wishes.is_worth_offering(supply.resources):
+        supply = Supply(agent.id, free.capped(caps), own)
+        if not own and not self._wishes.is_worth_offering(supply.resources):
             return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or others' guarantees")
         demand = demand_of(state, FrameworkId(framework_id), role)
         if demand is not None and (unfit := reason_of_agent(state, agent, demand)):

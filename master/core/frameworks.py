@@ -14,6 +14,7 @@ from master.core.events import (
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Framework, KillOrder
+from master.core.reservations import await_framework
 from master.core.settings import Settings
 from master.core.soft import (
     AlarmSet,
@@ -178,6 +179,7 @@ def draft_removal(draft: Draft, state: State, framework: Framework, reason: str)
     draft.soft.append(RefusalsCleared(framework.id, framework.roles))
     draft.soft.append(FrameworkDetached(framework.id))
     draft.events.append(FrameworkRemoved(framework.id, reason))
+    await_framework(draft, state, framework.id)
     for task_id in framework.tasks:
         key = task_key(framework.id, task_id)
         if not state.tasks[key].is_ended:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from master.allocator.allocate import Ledger
 from master.allocator.demand import Demand
-from master.allocator.tree import WEIGHT_MILLI
+from master.allocator.tree import WEIGHT_MILLI, is_within
 from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
-from master.core.allocation import standings
+from master.core.allocation import standings, supply_of
+from master.core.holdings import STATIC, children_of
 from master.core.records import Agent, Framework, Task
 from master.core.standing import cover_offers
-from master.core.state import State, charge, free_of
+from master.core.state import State, charge, charge_role, charged_by_role, free_of, idle_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
 from master.core.validity import weigh_description
 from protocol.ids import task_key
@@ -48,9 +49,11 @@ def _check_agent(state: State, agent: Agent) -> None:
     for name, amount in agent.allocated.scalars.items():
         assert amount == sum(each.scalars.get(name, 0) for each in held), (agent.id, name)
     free = free_of(state, agent)  # raises when less than nothing is left
+    idle = sum_resources(idle_of(state, agent).values())
     offer_ids = state.soft.offers_by_agent.get(agent.id, ())
     offered = sum_resources(state.soft.offers[each].resources for each in offer_ids)
-    assert free + offered + agent.allocated == agent.total, agent.id
+    assert free + idle + offered + agent.allocated == agent.total, agent.id
+    _check_reservations(state, agent)
     assert agent.is_active or not offer_ids, agent.id
     assert agent.id not in state.gone
     assert agent.is_unreachable or not agent.gone
@@ -63,6 +66,32 @@ def _check_agent(state: State, agent: Agent) -> None:
         is_told = agent.id in state.soft.agent_links or len(agent.tasks) <= TOLD_AT_ONCE
         if is_told and not agent.gone:
             assert is_unreachable == agent.is_unreachable
+
+
+def _check_reservations(state: State, agent: Agent) -> None:
+    """What is bound to a role is there, once, and used by nobody else."""
+    rest = agent.total
+    for name, known in agent.reservations.items():
+        assert known.id == name
+        rest = rest - known.resources  # raises when it was counted elsewhere
+        below = list(children_of(agent.reservations, name))
+        assert known.resources or known.is_static or below, (agent.id, name)
+        assert not (known.is_static and (known.parent or known.is_ending))
+        if known.parent:
+            parent = agent.reservations[known.parent]
+            assert known.role != parent.role
+            assert is_within(known.role, parent.role)
+        draws = [
+            (state.tasks[key].role, draw.resources)
+            for key in agent.tasks
+            for draw in state.tasks[key].draws
+            if draw.reservation == name
+        ]
+        assert known.allocated == sum_resources(part for _, part in draws), (agent.id, name)
+        assert known.resources.contains(known.allocated)
+        assert all(is_within(role, known.role) for role, _ in draws)
+    for each in agent.reserved:
+        assert STATIC + each.role in agent.reservations
 
 
 def _check_framework(state: State, framework: Framework) -> None:
@@ -120,6 +149,17 @@ def _check_accounts(state: State) -> None:
         if not agent.is_unreachable:
             charge(capacity, agent.total.quantities)
     assert state.capacity == capacity
+    reserved: dict[str, dict[str, int]] = {}
+    for agent in state.agents.values():
+        for each in () if agent.is_unreachable else agent.reservations.values():
+            charge_role(reserved, each.role, each.resources.quantities)
+    assert state.reserved == reserved
+    drawn: dict[str, dict[str, int]] = {}
+    for task in state.tasks.values():
+        for draw in () if task.is_ended else task.draws:
+            charge_role(drawn, task.role, draw.resources.quantities)
+    assert state.drawn == drawn
+    charged_by_role(state)  # asserts that nothing is drawn that is not held
     assert all(weight != WEIGHT_MILLI > 0 for weight in state.weights.values())
 
 
@@ -140,6 +180,7 @@ def _check_offers(state: State) -> None:
     """Offers are of linked agents to linked frameworks, and every index knows them."""
     soft = state.soft
     offered: dict[str, dict[str, dict[str, int]]] = {}
+    drawn: dict[str, dict[str, int]] = {}
     for offer in soft.offers.values():
         assert offer.agent_id in soft.agent_links
         assert offer.framework_id in soft.framework_links
@@ -147,9 +188,15 @@ def _check_offers(state: State) -> None:
         assert offer.id in soft.offers_by_agent[offer.agent_id]
         assert offer.id in soft.offers_by_framework[offer.framework_id]
         assert (AlarmKind.OFFER_OLD, (offer.id,)) in soft.alarms.wanted
+        reservations = state.agents[offer.agent_id].reservations
+        for draw in offer.draws:
+            assert is_within(offer.role, reservations[draw.reservation].role), offer.id
+            assert not reservations[draw.reservation].is_ending
+            charge_role(drawn, offer.role, draw.resources.quantities)
         by_role = offered.setdefault(offer.framework_id, {})
         charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
     assert soft.offered == offered
+    assert soft.drawn == drawn
     for index in (soft.offers_by_agent, soft.offers_by_framework):
         assert sum(map(len, index.values())) == len(soft.offers)
         assert all(index.values())
@@ -177,7 +224,8 @@ def _check_standing(state: State) -> None:
     for agent_id, resources in soft.idle.items():
         assert agent_id in soft.agent_links
         if agent_id not in soft.touched:
-            assert free_of(state, state.agents[agent_id]) == resources, agent_id
+            rest = supply_of(state, state.agents[agent_id]).everything
+            assert rest == resources, agent_id
 
 
 def _check_links(state: State) -> None:
@@ -211,6 +259,9 @@ def _check_alarms(state: State) -> None:
         if agent.id not in state.soft.agent_links:
             kind = AlarmKind.AGENT_REMOVAL if agent.is_unreachable else AlarmKind.AGENT_SILENT
             assert (kind, (agent.id,)) in alarms.wanted, agent.id
+        for each in agent.reservations.values():
+            if each.expires_ns and not each.is_ending:
+                assert (AlarmKind.RESERVATION_ENDS, (agent.id, each.id)) in alarms.wanted, each.id
     for framework in state.frameworks.values():
         if not framework.is_removed and framework.id not in state.soft.framework_links:
             assert (AlarmKind.FRAMEWORK_ABSENT, (framework.id,)) in alarms.wanted, framework.id

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from master.core import agents, duty, frameworks, keeping
+from master.core import agents, duty, frameworks, keeping, reservations
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
 from master.core.draft import Draft, Outcome, put
@@ -57,6 +57,7 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
         else:
             draft.alarm(AlarmKind.AGENT_SILENT, (agent.id,), settings.agent_timeout_ns)
     draft.soft.extend(run_leases(state.spaces, now_ns))
+    reservations.await_ends(draft, state)
     for framework in state.frameworks.values():
         if not framework.is_removed:
             away_ns = now_ns if framework.is_connected else framework.disconnected_ns
@@ -209,4 +210,5 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.KILL_UNANSWERED: _ring_kill_unanswered,
     AlarmKind.UPDATE_UNANSWERED: _ring_update_unanswered,
     AlarmKind.ANSWER_UNFINISHED: _ring_answer_unfinished,
+    AlarmKind.RESERVATION_ENDS: reservations.ring_reservation_ends,
 }

@@ -13,6 +13,7 @@ from master.core import (
     offers,
     quotas,
     requests,
+    reservations,
     roles,
     soft,
     tasks,
@@ -35,6 +36,7 @@ from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
+from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import Settings
 from master.core.snapshot import dump, load
@@ -67,6 +69,8 @@ Command: TypeAlias = (
     | SuppressOffers
     | SetWeight
     | SetQuota
+    | ReserveByOperator
+    | UnreserveByOperator
     | KillTasks
     | KillByOperator
     | ReconcileTasks
@@ -95,6 +99,8 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     SuppressOffers: roles.decide_suppress,
     SetWeight: roles.decide_weight,
     SetQuota: quotas.decide_quota,
+    ReserveByOperator: reservations.decide_reserve,
+    UnreserveByOperator: reservations.decide_unreserve,
     KillTasks: tasks.decide_kill,
     KillByOperator: tasks.decide_kill_by_operator,
     ReconcileTasks: tasks.decide_reconcile,
@@ -116,6 +122,9 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.RolesRevived: roles.apply_roles_revived,
     of.WeightSet: roles.apply_weight_set,
     of.QuotaSet: quotas.apply_quota_set,
+    of.ResourcesReserved: reservations.apply_reserved,
+    of.ResourcesUnreserved: reservations.apply_unreserved,
+    of.ReservationEnding: reservations.apply_ending,
     of.AgentAdmitted: agents.apply_agent_admitted,
     of.AgentUnreachable: agents.apply_agent_unreachable,
     of.AgentRemoved: agents.apply_agent_removed,
@@ -141,6 +150,10 @@ class Machine:
 
     def decide(self, state: State, command: Command, now_ns: int) -> Outcome:
         return _DECIDE[type(command)](state, command, now_ns, self.settings)
+
+    def foresee(self, state: State, command: Command) -> Outcome:
+        """Return what a command would lead to now."""
+        return self.decide(state, command, state.now_ns)
 
     def apply(self, state: State, event: Event) -> None:
         _APPLY[type(event)](state, event)

@@ -63,7 +63,7 @@ def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Se
     if offers and (tasks := acceptance.launched):
         draft.soft.append(DemandServed(framework.id, offers[0].role, tasks))
     if offers:
-        _refuse(draft, state, (offers[0], acceptance.left), accept.refuse_ns)
+        _refuse(draft, state, (offers[0], acceptance.left.refused), accept.refuse_ns)
     return draft.decision()
 
 
@@ -100,6 +100,9 @@ def decide_decline(
 def close_offers(draft: Draft, state: State, offer_ids: Iterable[str], *, is_told: bool) -> None:
     """End the offers, tell their frameworks if they do not know, and let others have a chance."""
     for offer_id in map(OfferId, offer_ids):
+        if offer_id in draft.closed:
+            continue  # two things that are due together may end it
+        draft.closed[offer_id] = None
         offer = state.soft.offers[offer_id]
         draft.soft.append(OfferClosed(offer_id))
         draft.touch(offer.agent_id)

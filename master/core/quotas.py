@@ -12,7 +12,7 @@ from master.core.reasons import Reason
 from master.core.records import Offer
 from master.core.settings import Settings
 from master.core.soft import AllTouched
-from master.core.state import State, held_by_role
+from master.core.state import State, charged_by_role
 from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.quantities import (
@@ -122,13 +122,16 @@ def _check_cluster(state: State, role: str, quotas: Mapping[str, Quota]) -> Refu
             )
             return Refused(Reason.QUOTA_OVERCOMMITS, text)
     if role in quotas:
-        rations = Rations({role: quotas[role]}, state.allocated, state.capacity)
+        rations = Rations(
+            {role: quotas[role]}, charged_by_role(state, is_offered=False), state.capacity
+        )
         held = rations.held(role)
         for name, limit in quotas[role].limit.items():
             if held.get(name, 0) > limit:
                 text = (
-                    f"tasks in {role} use {format_quantities({name: held[name]})}, more than the "
-                    f"limit of {format_quantities({name: limit})}; force it to let them end first"
+                    f"tasks in {role} use {format_quantities({name: held[name]})}, with what is "
+                    f"reserved, more than the limit of {format_quantities({name: limit})}; force "
+                    "it to let them end first"
                 )
                 return Refused(Reason.QUOTA_EXCEEDED, text)
     return None
@@ -136,15 +139,15 @@ def _check_cluster(state: State, role: str, quotas: Mapping[str, Quota]) -> Refu
 
 def _in_the_way(state: State, role: str, quotas: Mapping[str, Quota]) -> Iterable[str]:
     """Return the open offers that break a limit of the role, or lend out what it is owed."""
-    rations = Rations(quotas, held_by_role(state), state.capacity)
+    rations = Rations(quotas, charged_by_role(state), state.capacity)
     closed: list[Offer] = []
     offers = list(state.soft.offers.values())
     for offer in offers:
         if role in lineage(offer.role) and rations.is_over(role):
             closed.append(offer)
-            rations.take_back(offer.role, offer.resources.quantities)
+            rations.take_back(offer.role, offer.unreserved.quantities)
     for offer in offers:
-        if role not in lineage(offer.role) and rations.is_short_of(offer.resources.quantities):
+        if role not in lineage(offer.role) and rations.is_short_of(offer.unreserved.quantities):
             closed.append(offer)
-            rations.take_back(offer.role, offer.resources.quantities)
+            rations.take_back(offer.role, offer.unreserved.quantities)
     return [offer.id for offer in closed]

@@ -39,4 +39,9 @@ class Reason(IntEnum):
     AGENT_GONE = 31  # said to agents that return, too: they end their tasks
     AGENT_CONNECTED = 32
     AGENT_DRAINING = 33
+    AGENT_UNREACHABLE = 34
+    UNKNOWN_RESERVATION = 35
+    STATIC_RESERVATION = 36  # only the agent's configuration changes it
+    OTHER_RESERVATION = 37  # the name is taken, for other terms
+    RESERVATION_ENDING = 38
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

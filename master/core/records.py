@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskId, TaskKey, task_key
+from protocol.messages import values as wire
 from protocol.messages.values import (
     Attribute,
+    Draw,
     Label,
+    StaticReservation,
     TaskDescription,
     TaskReason,
     TaskState,
     TaskStatus,
 )
-from protocol.resources import EMPTY, Resources
+from protocol.resources import EMPTY, Resources, sum_resources
 from protocol.states import is_ended
 
 
@@ -42,6 +45,7 @@ class Task:
     pending: tuple[TaskStatus, ...] = ()  # not acknowledged by the framework, oldest first
     kill: KillOrder | None = None
     ended_ns: int = 0
+    draws: tuple[Draw, ...] = ()  # the part of its resources that is reserved
 
     @property
     def key(self) -> TaskKey:
@@ -104,6 +108,40 @@ class Declaration:
 
 
 @dataclass(slots=True)
+class Reservation:
+    """Resources of one agent bound to a role; what was refined out of it is in it no more."""
+
+    id: str
+    role: str
+    resources: Resources = EMPTY
+    parent: str = ""  # the reservation that it was refined out of
+    is_static: bool = False
+    principal: str = ""
+    framework_id: str = ""  # whose it is, if a framework's
+    labels: tuple[Label, ...] = ()
+    expires_ns: int = 0  # 0: never
+    is_kept: bool = False  # when its framework has ended
+    is_ending: bool = False  # never offered again, and let go as its tasks end
+    made_ns: int = 0
+    allocated: Resources = EMPTY  # of it, to tasks
+
+    def tell(self, resources: Resources) -> wire.Reservation:
+        """Return what others see of it, with so much in it."""
+        return wire.Reservation(
+            id=self.id,
+            role=self.role,
+            resources=resources,
+            parent=self.parent,
+            is_static=self.is_static,
+            principal=self.principal,
+            framework_id=self.framework_id,
+            labels=self.labels,
+            expires_ns=self.expires_ns,
+            is_kept=self.is_kept,
+        )
+
+
+@dataclass(slots=True)
 class Agent:
     """One machine and what runs there."""
 
@@ -121,6 +159,9 @@ class Agent:
     unreachable_ns: int = 0
     allocated: Resources = EMPTY
     tasks: dict[TaskKey, int] = field(default_factory=dict)  # launch of each that has not ended
+    reserved: tuple[StaticReservation, ...] = ()  # by its configuration
+    reservations: dict[str, Reservation] = field(default_factory=dict)  # these among them
+    reservations_made: int = 0  # ever, so that no name comes again
     is_deactivated: bool = False  # by an operator: nothing of it is offered
     drain: Drain | None = None
     gone: Declaration | None = None  # until all its tasks are told of; then it is in `State.gone`
@@ -141,6 +182,11 @@ class Offer:
     role: str
     resources: Resources
     made_ns: int
+    draws: tuple[Draw, ...] = ()  # the part of its resources that is reserved
+
+    @property
+    def unreserved(self) -> Resources:
+        return unreserved_of(self.resources, self.draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +195,24 @@ class Refusal:
 
     resources: Resources
     until_ns: int
+
+
+def unreserved_of(resources: Resources, draws: tuple[Draw, ...]) -> Resources:
+    """Return what of some resources is not taken of reservations."""
+    if not draws:
+        return resources
+    return resources - sum_resources(draw.resources for draw in draws)
+
+
+def unreserved_quantities(holder: "Offer | Task") -> dict[str, int] | None:
+    """Return the quantities of what is not taken of reservations; None: that is all of it."""
+    if not holder.draws:
+        return None
+    return unreserved_of(holder.resources, holder.draws).quantities
+
+
+def part_of(resources: Resources, draws: tuple[Draw, ...], reservation: str) -> Resources:
+    """Return what of some resources is taken of one reservation; empty: of none."""
+    if not reservation:
+        return unreserved_of(resources, draws)
+    return sum_resources(draw.resources for draw in draws if draw.reservation == reservation)

@@ -35,6 +35,8 @@ class Settings:
     cpus_min: int = 10  # thousandths; less cannot run anything, so it is not offered
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000
+    agent_reservations_max: int = 100  # of one agent; each offer of it may name them all
+    ttl_max_ns: int = 10 * 365 * DAY_NS  # of a reservation
     frameworks_max: int = 10_000
     roles_max: int = 10_000  # with a weight of their own
     tasks_max: int = 500_000

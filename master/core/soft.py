@@ -7,11 +7,11 @@ from typing import Any, TypeAlias, TypeVar
 from master.allocator.allocate import Ledger
 from master.core import standing
 from master.core.alarms import AlarmKind
-from master.core.records import Offer, Refusal
+from master.core.records import Offer, Refusal, unreserved_quantities
 from master.core.standing import StandingEvent
-from master.core.state import Soft, State, charge, credit
+from master.core.state import Soft, State, charge, charge_role, credit, credit_role
 from protocol.ids import AgentId, FrameworkId, OfferId
-from protocol.resources import Resources
+from protocol.resources import Resources, sum_resources
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
 
@@ -164,8 +164,9 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     by_role = soft.offered.setdefault(offer.framework_id, {})
     amounts = offer.resources.quantities
     charge(by_role.setdefault(offer.role, {}), amounts)
+    _note_draws(soft, offer, charge_role)
     if soft.ledger is not None:
-        soft.ledger.charge(offer.framework_id, offer.role, amounts)
+        soft.ledger.charge(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
     standing.note_made(state, offer)
 
 
@@ -177,8 +178,9 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     by_role = soft.offered[offer.framework_id]
     amounts = offer.resources.quantities
     credit(by_role[offer.role], amounts)
+    _note_draws(soft, offer, credit_role)
     if soft.ledger is not None:
-        soft.ledger.credit(offer.framework_id, offer.role, amounts)
+        soft.ledger.credit(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
     if not by_role[offer.role]:
         _drop(soft.offered, offer.framework_id, offer.role)
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
@@ -277,6 +279,15 @@ def apply_lease_runs(state: State, event: LeaseRuns) -> None:
 def drop_soft(state: State) -> None:
     """Forget all of it, at gain or loss of leadership."""
     state.soft = Soft()
+
+
+def _note_draws(
+    soft: Soft, offer: Offer, note: Callable[[dict[str, dict[str, int]], str, dict[str, int]], None]
+) -> None:
+    """Keep account of what is reserved of the offers in each role."""
+    if offer.draws:
+        drawn = sum_resources(draw.resources for draw in offer.draws)
+        note(soft.drawn, offer.role, drawn.quantities)
 
 
 def _call_pass(soft: Soft, at_ns: int) -> None:

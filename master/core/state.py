@@ -27,6 +27,7 @@ class Soft:
     offers_by_agent: dict[AgentId, dict[OfferId, None]] = field(default_factory=dict)
     offers_by_framework: dict[FrameworkId, dict[OfferId, None]] = field(default_factory=dict)
     offered: dict[FrameworkId, dict[str, dict[str, int]]] = field(default_factory=dict)  # by role
+    drawn: dict[str, dict[str, int]] = field(default_factory=dict)  # of `offered`, what is reserved
     refusals: dict[FrameworkId, dict[tuple[str, AgentId], Refusal]] = field(default_factory=dict)
     agent_links: dict[AgentId, int] = field(default_factory=dict)
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
@@ -60,6 +61,10 @@ class State:
     quotas: dict[str, Quota] = field(default_factory=dict)
     allocated: dict[str, dict[str, int]] = field(default_factory=dict)  # role → quantities
     capacity: dict[str, int] = field(default_factory=dict)  # quantities of all reachable agents
+    reserved: dict[str, dict[str, int]] = field(default_factory=dict)  # of `capacity`, by role
+    drawn: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # of `allocated`, what is reserved
     counted: dict[str, None] = field(default_factory=dict)  # names of ranges and sets ever seen
     task_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks not ended
     ended_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks ever ended
@@ -85,16 +90,33 @@ def weight_of(state: State, role: str) -> int:
 
 def held_by_role(state: State) -> dict[str, dict[str, int]]:
     """Return what the tasks of each role use and its frameworks are offered."""
-    held = {role: dict(amounts) for role, amounts in state.allocated.items()}
+    held = _copied(state.allocated)
     for by_role in state.soft.offered.values():
         for role, amounts in by_role.items():
             charge(held.setdefault(role, {}), amounts)
     return held
 
 
+def charged_by_role(state: State, *, is_offered: bool = True) -> dict[str, dict[str, int]]:
+    """Return what quotas count: all that is reserved for a role, and what else it has."""
+    charged = held_by_role(state) if is_offered else _copied(state.allocated)
+    if not state.reserved and not state.drawn and not state.soft.drawn:
+        return charged
+    for drawn in (state.drawn, state.soft.drawn if is_offered else {}):
+        for role, amounts in drawn.items():
+            credit(charged[role], amounts)
+    for role, amounts in state.reserved.items():
+        charge(charged.setdefault(role, {}), amounts)
+    return charged
+
+
 def shared_capacity(state: State) -> dict[str, int]:
     """Return what shares are shares of: all amounts, but not the numbers of ports and the like."""
     return {name: whole for name, whole in state.capacity.items() if name not in state.counted}
+
+
+def _copied(accounts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    return {role: dict(amounts) for role, amounts in accounts.items()}
 
 
 def offered_of(state: State, agent_id: AgentId) -> Resources:
@@ -106,14 +128,42 @@ def offered_of(state: State, agent_id: AgentId) -> Resources:
 
 
 def free_of(state: State, agent: Agent) -> Resources:
-    """Return what is neither allocated nor offered of the agent."""
-    return agent.total - agent.allocated - offered_of(state, agent.id)
+    """Return what is neither allocated nor offered of the agent, and for anybody."""
+    free = agent.total - agent.allocated - offered_of(state, agent.id)
+    for idle in idle_of(state, agent).values():
+        free = free - idle
+    return free
+
+
+def idle_of(state: State, agent: Agent) -> dict[str, Resources]:
+    """Return what of each of the agent's reservations is neither allocated nor offered."""
+    if not agent.reservations:
+        return {}
+    idle = {each.id: each.resources - each.allocated for each in agent.reservations.values()}
+    for offer_id in state.soft.offers_by_agent.get(agent.id, ()):
+        for draw in state.soft.offers[offer_id].draws:
+            idle[draw.reservation] = idle[draw.reservation] - draw.resources
+    return idle
 
 
 def charge(account: dict[str, int], amounts: dict[str, int]) -> None:
     """Add scalar amounts of one agent to an account that spans agents."""
     for name, amount in amounts.items():
         account[name] = account.get(name, 0) + amount
+
+
+def charge_role(accounts: dict[str, dict[str, int]], role: str, amounts: dict[str, int]) -> None:
+    """Add to a role's account; nothing opens none."""
+    if amounts:
+        charge(accounts.setdefault(role, {}), amounts)
+
+
+def credit_role(accounts: dict[str, dict[str, int]], role: str, amounts: dict[str, int]) -> None:
+    """Take off a role's account again; none remains that is empty."""
+    if amounts:
+        credit(accounts[role], amounts)
+        if not accounts[role]:
+            del accounts[role]
 
 
 def credit(account: dict[str, int], amounts: dict[str, int]) -> None:

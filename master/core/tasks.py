@@ -7,11 +7,11 @@ from master.core.draft import Draft, Outcome, put
 from master.core.events import KillRequested, TaskLaunched
 from master.core.orders import answer_of, order_kill
 from master.core.reasons import Reason
-from master.core.records import Framework, KillOrder, Task
+from master.core.records import Framework, KillOrder, Task, unreserved_quantities
 from master.core.settings import SECOND_NS, Settings
 from master.core.state import State, charge, find_framework
 from master.core.telling import weigh_status
-from master.core.updates import count
+from master.core.updates import count, take_draws
 from master.core.validity import (
     OPERATIONS_MAX,
     RECONCILED_MAX,
@@ -214,6 +214,7 @@ def apply_task_launched(state: State, event: TaskLaunched) -> None:
             stamp_ns=state.now_ns,
         ),
         launched_ns=state.now_ns,
+        draws=event.draws,
     )
     assert task.key not in state.tasks
     assert event.launch == state.launches_next
@@ -223,11 +224,13 @@ def apply_task_launched(state: State, event: TaskLaunched) -> None:
     framework.live += 1
     framework.description_bytes += weigh_description(description)
     agent.allocated = agent.allocated + task.resources
+    take_draws(state, agent, task)
     amounts = task.resources.quantities
     charge(framework.allocated.setdefault(task.role, {}), amounts)
     charge(state.allocated.setdefault(task.role, {}), amounts)
     if state.soft.ledger is not None:
-        state.soft.ledger.charge(framework.id, task.role, amounts)
+        unreserved = unreserved_quantities(task)
+        state.soft.ledger.charge(framework.id, task.role, amounts, unreserved)
     count(state.task_counts, task)
 
 

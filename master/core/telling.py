@@ -125,8 +125,17 @@ class Telling:
             self._draft.touch(task.agent_id)
             if self._state.agents[task.agent_id].drain:
                 self._draft.alarm(AlarmKind.AGENT_DRAIN, (task.agent_id,), 0)
+            self._let_go(task)
             if self._state.frameworks[task.framework_id].has_left:
                 self._draft.alarm(AlarmKind.FRAMEWORK_IDLE, (task.framework_id,), 0)
+
+    def _let_go(self, task: Task) -> None:
+        """See to the reservations that wait for the task's end to end, too."""
+        for draw in task.draws:
+            agent = self._state.agents[task.agent_id]
+            if agent.reservations[draw.reservation].is_ending:
+                key = (agent.id, draw.reservation)
+                self._draft.alarm(AlarmKind.RESERVATION_ENDS, key, 0)
 
     def _acknowledge(self, agent_id: AgentId, status: TaskStatus) -> None:
         if status.sequence > 0:

@@ -6,9 +6,9 @@ from itertools import islice
 from master.core.draft import Draft, Outcome
 from master.core.events import TaskUpdated, UpdateAcknowledged
 from master.core.reasons import Reason
-from master.core.records import Framework, Task
+from master.core.records import Agent, Framework, Task, unreserved_quantities
 from master.core.settings import Settings
-from master.core.state import State, credit
+from master.core.state import State, charge_role, credit, credit_role
 from master.core.telling import Telling, number_status
 from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
@@ -115,6 +115,14 @@ def count(counts: dict[str, int], task: Task) -> None:
     counts[name] = counts.get(name, 0) + 1
 
 
+def take_draws(state: State, agent: Agent, task: Task) -> None:
+    """Count what a task uses of its agent's reservations."""
+    for draw in task.draws:
+        known = agent.reservations[draw.reservation]
+        known.allocated = known.allocated + draw.resources
+        charge_role(state.drawn, task.role, draw.resources.quantities)
+
+
 def retire(state: State, framework: Framework, task: Task) -> None:
     """Move an ended task that nobody waits for to its framework's history."""
     assert task.is_ended
@@ -174,10 +182,13 @@ def _end(state: State, framework: Framework, task: Task) -> None:
     agent = state.agents[task.agent_id]
     del agent.tasks[task.key]
     agent.allocated = agent.allocated - task.resources
-    _credit_role(framework.allocated, task)
-    _credit_role(state.allocated, task)
+    _return_draws(state, agent, task)
+    credit_role(framework.allocated, task.role, task.resources.quantities)
+    credit_role(state.allocated, task.role, task.resources.quantities)
     if state.soft.ledger is not None:
-        state.soft.ledger.credit(framework.id, task.role, task.resources.quantities)
+        unreserved = unreserved_quantities(task)
+        amounts = task.resources.quantities
+        state.soft.ledger.credit(framework.id, task.role, amounts, unreserved)
     task.ended_ns = state.now_ns
     task.kill = None
     count(state.ended_counts, task)
@@ -185,7 +196,8 @@ def _end(state: State, framework: Framework, task: Task) -> None:
         retire(state, framework, task)
 
 
-def _credit_role(accounts: dict[str, dict[str, int]], task: Task) -> None:
-    credit(accounts[task.role], task.resources.quantities)
-    if not accounts[task.role]:
-        del accounts[task.role]
+def _return_draws(state: State, agent: Agent, task: Task) -> None:
+    for draw in task.draws:
+        known = agent.reservations[draw.reservation]
+        known.allocated = known.allocated - draw.resources
+        credit_role(state.drawn, task.role, draw.resources.quantities)

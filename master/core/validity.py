@@ -12,7 +12,7 @@ from protocol.ids import check_id
 from protocol.messages.agent import RegisterAgent
 from protocol.messages.framework import Subscribe
 from protocol.messages.values import Attribute, Label, TaskDescription
-from protocol.resources import Resources, validate
+from protocol.resources import Resources, format_resources, validate
 
 NAME_CHARACTERS_MAX = 256
 LABEL_CHARACTERS_MAX = 1024
@@ -30,6 +30,7 @@ RECONCILED_MAX = 10_000
 REGISTERED_TASKS_MAX = 100_000
 ROLE_OF_ALL = "*"
 ROLE_DEPTH_MAX = 8
+STATIC_MAX = 64  # roles that one agent's configuration reserves for
 
 
 def check_subscribe(subscribe: Subscribe, settings: Settings) -> Refused | None:
@@ -49,7 +50,7 @@ def check_subscribe(subscribe: Subscribe, settings: Settings) -> Refused | None:
         or check_duration(
             "failover timeout", subscribe.failover_timeout_ns, settings.failover_max_ns
         )
-        or _check_labels(subscribe.labels)
+        or check_labels(subscribe.labels)
     )
 
 
@@ -67,10 +68,32 @@ def check_registration(register: RegisterAgent) -> Refused | None:
     return (
         check_texts(texts)
         or check_resources(f"agent {register.agent_id}", register.resources)
-        or _check_labels(register.attributes)
+        or check_labels(register.attributes)
         or check_count("isolation names", len(register.isolation), LABELS_MAX)
+        or _check_static(register)
         or check_count("tasks", len(register.tasks), REGISTERED_TASKS_MAX)
     )
+
+
+def _check_static(register: RegisterAgent) -> Refused | None:
+    """Check what an agent's configuration reserves: parts of what it has."""
+    roles = [each.role for each in register.reserved]
+    whose = f"agent {register.agent_id}"
+    refused = check_count("roles with reservations", len(roles), STATIC_MAX) or _first(
+        check_reservable(each.role) or check_resources(f"{whose} for {each.role}", each.resources)
+        for each in register.reserved
+    )
+    if refused:
+        return refused
+    rest = register.resources
+    for each in register.reserved:
+        if roles.count(each.role) > 1:
+            return Refused(Reason.BAD_ROLE, f"{whose} reserves for {each.role} twice")
+        if not rest.contains(each.resources):
+            text = f"{whose} reserves more than it has: {format_resources(each.resources)}"
+            return Refused(Reason.BAD_RESOURCES, f"{text} for {each.role}")
+        rest = rest - each.resources
+    return None
 
 
 def check_description(description: TaskDescription, settings: Settings) -> Refused | None:
@@ -89,7 +112,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_size(description)
         or _check_environment(description)
         or _check_uris(description)
-        or _check_labels(description.labels)
+        or check_labels(description.labels)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
     )
@@ -104,6 +127,13 @@ def check_role(role: str) -> Refused | None:
     if len(names) > ROLE_DEPTH_MAX:
         fault = f"it is more than {ROLE_DEPTH_MAX} levels deep"
     return Refused(Reason.BAD_ROLE, f"role {role[:140]!r}: {fault}") if fault else None
+
+
+def check_reservable(role: str) -> Refused | None:
+    """Refuse what is no role, and the one that is for everybody."""
+    if role == ROLE_OF_ALL:
+        return Refused(Reason.BAD_ROLE, f"what is for role {role} is not reserved")
+    return check_role(role)
 
 
 def check_duration(what: str, duration_ns: int, duration_max_ns: int) -> Refused | None:
@@ -206,7 +236,7 @@ def _fault_of_filename(filename: str) -> str | None:
     return None
 
 
-def _check_labels(labels: Sequence[Label] | Sequence[Attribute]) -> Refused | None:
+def check_labels(labels: Sequence[Label] | Sequence[Attribute]) -> Refused | None:
     for label in labels:
         if not label.name or len(label.name) > NAME_CHARACTERS_MAX:
             text = f"a label is named {label.name[:40]!r}, 1 to {NAME_CHARACTERS_MAX} characters"

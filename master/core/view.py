@@ -9,7 +9,14 @@ from typing import TypeVar
 from master.allocator.tree import lineage, sum_up
 from master.core.records import Agent, Framework, Offer, Task
 from master.core.standing import TASKS, wanted_by_role
-from master.core.state import State, charge, held_by_role, offered_of, shared_capacity, weight_of
+from master.core.state import (
+    State,
+    charge,
+    charged_by_role,
+    offered_of,
+    shared_capacity,
+    weight_of,
+)
 from protocol.ids import AgentId, FrameworkId, task_key
 from protocol.messages.operator import (
     AgentView,
@@ -129,7 +136,8 @@ def view_offers(state: State, page: Page | None = None) -> tuple[OfferView, ...]
 
 
 def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
-    """Return the roles that a framework is in, that hold something, or that have a weight.
+    """Return the roles that a framework is in, that hold something or have it reserved, or that
+    have a weight.
 
     Those above them in the tree stand before them; each has what all below it hold.
     """
@@ -138,7 +146,7 @@ def view_roles(state: State, page: Page | None = None) -> tuple[RoleView, ...]:
         for role in () if framework.is_removed else framework.roles:
             frameworks[role] = frameworks.get(role, 0) + 1
     held = sum_up(state.allocated)
-    named = {**frameworks, **state.allocated, **state.weights}
+    named = {**frameworks, **state.allocated, **state.weights, **state.reserved}
     names = sorted({branch for role in named for branch in lineage(role)})
     if page is not None:
         names = page.take(names, str)
@@ -169,7 +177,8 @@ def view_quotas(state: State, page: Page | None = None) -> tuple[QuotaView, ...]
     names = sorted(state.quotas)
     if page is not None:
         names = page.take(names, str)
-    used, held = sum_up(state.allocated), sum_up(held_by_role(state))
+    used = sum_up(charged_by_role(state, is_offered=False))
+    held = sum_up(charged_by_role(state))
     views = []
     for role in names:
         quota = state.quotas[role]

@@ -1,6 +1,7 @@
 """Wishes: what each framework would take of an agent, while one pass gives."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from master.allocator.allocate import Grant, Supply
 from master.allocator.demand import NOTHING, Demand, take
@@ -33,18 +34,18 @@ class Wishes:
 
     def part_for(
         self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
-    ) -> Resources | None:
+    ) -> Supply | None:
         demand = self._demands.get((framework_id, role)) or demand_of(
             self._state, FrameworkId(framework_id), role
         )
         if demand is None:
-            is_refused = self.is_refused(framework_id, role, supply.agent_id, supply.resources)
-            return None if is_refused else supply.resources
+            is_refused = self.is_refused(framework_id, role, supply)
+            return None if is_refused else supply
         left = self._left.get((framework_id, role))
         if left is None:
             left = self._left[framework_id, role] = demand.left
         most = self._part(demand, left, supply, NOTHING)
-        if most is None or self.is_refused(framework_id, role, supply.agent_id, most):
+        if most is None or self.is_refused(framework_id, role, most):
             return None
         return self._part(demand, left, supply, step)
 
@@ -54,16 +55,16 @@ class Wishes:
             place, count = self._taken
             left[place] -= count
 
-    def is_refused(self, framework_id: str, role: str, agent_id: str, resources: Resources) -> bool:
+    def is_refused(self, framework_id: str, role: str, part: Supply) -> bool:
         """Whether the framework does not want so much of the agent now."""
         of_framework = self._state.soft.refusals.get(FrameworkId(framework_id))
         if of_framework is None:
             return False
-        refusal = of_framework.get((role, AgentId(agent_id)))
+        refusal = of_framework.get((role, AgentId(part.agent_id)))
         return (
             refusal is not None
             and refusal.until_ns > self._now_ns
-            and refusal.resources.contains(resources)
+            and refusal.resources.contains(part.everything)
         )
 
     def is_worth_offering(self, resources: Resources) -> bool:
@@ -75,10 +76,13 @@ class Wishes:
 
     def _part(
         self, demand: Demand, left: list[int], supply: Supply, step: Mapping[str, int]
-    ) -> Resources | None:
-        """Return what serves the first want that the agent can serve, but nothing too small."""
+    ) -> Supply | None:
+        """Return what serves the first want that the agent can serve, but nothing too small.
+
+        What is reserved goes first: nobody else may have it.
+        """
         agent = self._state.agents[AgentId(supply.agent_id)]
-        amounts = supply.resources.quantities
+        amounts = supply.everything.quantities
         taken = take(demand.wants, left, (agent.id, agent), amounts, step)
         if taken is None:
             return None
@@ -88,4 +92,13 @@ class Wishes:
             caps[name] = count * amount
         caps["cpus"] = max(caps["cpus"], self._settings.cpus_min)
         caps["mem"] = max(caps["mem"], self._settings.memory_bytes_min)
-        return supply.resources.capped(caps)
+        if not supply.reserved:
+            return Supply(supply.agent_id, supply.resources.capped(caps))
+        stocks = []
+        for stock in supply.reserved:
+            part = stock.resources.capped(caps)
+            for name, amount in part.quantities.items():
+                caps[name] -= amount
+            if part:
+                stocks.append(replace(stock, resources=part))
+        return Supply(supply.agent_id, supply.resources.capped(caps), tuple(stocks))

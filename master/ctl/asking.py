@@ -27,6 +27,7 @@ from protocol.messages.operator import (
     ListMasters,
     ListOffers,
     ListQuotas,
+    ListReservations,
     ListRoles,
     ListTasks,
     Masters,
@@ -34,6 +35,7 @@ from protocol.messages.operator import (
     OfferList,
     OperatorMessage,
     Quotas,
+    Reservations,
     Roles,
     Tasks,
 )
@@ -48,7 +50,9 @@ REMEDIES = {
 
 T = TypeVar("T")
 A = TypeVar("A")
-List = ListAgents | ListFrameworks | ListOffers | ListQuotas | ListRoles | ListTasks
+List = (
+    ListAgents | ListFrameworks | ListOffers | ListQuotas | ListReservations | ListRoles | ListTasks
+)
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
 # page is named to get the next.
@@ -57,6 +61,11 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
     ListFrameworks: (Frameworks, "frameworks", lambda view: view.framework_id),
     ListOffers: (OfferList, "offers", lambda view: view.offer_id),
     ListQuotas: (Quotas, "quotas", lambda view: view.role),
+    ListReservations: (
+        Reservations,
+        "reservations",
+        lambda view: f"{view.agent_id}/{view.reservation.id}",
+    ),
     ListRoles: (Roles, "roles", lambda view: view.role),
     ListTasks: (Tasks, "tasks", lambda view: f"{view.status.launch:020}"),
 }

@@ -16,11 +16,13 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListOffers,
     ListQuotas,
+    ListReservations,
     ListRoles,
     ListTasks,
     MasterView,
     OfferView,
     QuotaView,
+    ReservationView,
     RoleView,
     TaskView,
 )
@@ -34,6 +36,7 @@ QUESTIONS: dict[str, tuple[type, Any]] = {
     "offers": (OfferView, ListOffers()),
     "roles": (RoleView, ListRoles()),
     "quotas": (QuotaView, ListQuotas()),
+    "reservations": (ReservationView, ListReservations()),
 }
 EMPTY = {
     TaskView: "no tasks; start one with: quorate run -- echo hello",
@@ -41,6 +44,7 @@ EMPTY = {
     FrameworkView: "no frameworks; start one with: quorate run -- echo hello",
     OfferView: "no offers: nothing is free, or no framework wants more",
     QuotaView: "no quotas; set one with: quorate quota set ROLE --limit cpus:4",
+    ReservationView: "no reservations; make one with: quorate reserve AGENT ROLE cpus:2",
     RoleView: "no roles: no framework has subscribed yet",
 }
 

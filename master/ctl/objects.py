@@ -9,6 +9,7 @@ from protocol.messages.operator import (
     MasterView,
     OfferView,
     QuotaView,
+    ReservationView,
     RoleView,
     TaskView,
 )
@@ -144,6 +145,26 @@ def plain_role(view: RoleView) -> Plain:
     }
 
 
+def plain_reservation(view: ReservationView) -> Plain:
+    told = view.reservation
+    return {
+        "agent_id": view.agent_id,
+        "hostname": view.hostname,
+        "reservation": told.id,
+        "role": told.role,
+        "state": view.state,
+        "parent": told.parent or None,
+        "principal": told.principal,
+        "framework_id": told.framework_id or None,
+        "labels": {each.name: each.value for each in told.labels},
+        "resources": plain_resources(told.resources),
+        "allocated": plain_resources(view.allocated),
+        "offered": plain_resources(view.offered),
+        "expires_ns": told.expires_ns or None,
+        "made_ns": view.made_ns,
+    }
+
+
 def plain_quota(view: QuotaView) -> Plain:
     parts = ("guarantee", "limit", "used", "offered")
     return {"role": view.role} | {part: _plain_quantities(getattr(view, part)) for part in parts}
@@ -166,5 +187,6 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     OfferView: plain_offer,
     RoleView: plain_role,
     QuotaView: plain_quota,
+    ReservationView: plain_reservation,
     SpaceView: asdict,
 }

@@ -13,11 +13,12 @@ from protocol.messages.operator import (
     MasterView,
     OfferView,
     QuotaView,
+    ReservationView,
     RoleView,
     TaskView,
 )
 from protocol.messages.values import Quantity, TaskReason
-from protocol.resources import Resources, format_amount
+from protocol.resources import Resources, format_amount, format_resources
 from protocol.states import TERMINAL
 from protocol.tables import Column, tabulate
 from rlog.spaces.views import SpaceView
@@ -44,6 +45,7 @@ STYLES = {
     "draining": "yellow",
     "drained": "blue",
     "deactivated": "yellow",
+    "ending": "yellow",
 }
 
 # Of tasks that ended without an exit code; short, for a column among others.
@@ -96,6 +98,16 @@ def quantities(listed: Sequence[Quantity]) -> str:
     """Return amounts one below the other."""
     parts = (f"{each.name}:{format_amount(each.name, each.amount)}" for each in listed)
     return "\n".join(parts) or "-"
+
+
+def items(resources: Resources) -> str:
+    """Return resources one below the other."""
+    return format_resources(resources).replace(";", "\n") or "-"
+
+
+def ends(at_ns: int, now_ns: int) -> str:
+    """Return in how long something ends."""
+    return format_age(at_ns - now_ns) if at_ns else "never"
 
 
 def used(part: Resources, total: Resources, name: str) -> str:
@@ -196,6 +208,15 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("GUARANTEE", lambda v, _: quantities(v.guarantee)),
         Column("LIMIT", lambda v, _: quantities(v.limit)),
         Column("USED", lambda v, _: quantities(v.used)),
+    ),
+    ReservationView: (
+        Column("AGENT", lambda v, _: v.agent_id, shrinks=True),
+        Column("NAME", lambda v, _: v.reservation.id, shrinks=True),
+        Column("ROLE", lambda v, _: v.reservation.role, shrinks=True),
+        Column("STATE", lambda v, _: v.state),
+        Column("RESERVED", lambda v, _: items(v.reservation.resources)),
+        Column("IN USE", lambda v, _: items(v.allocated)),
+        Column("ENDS", lambda v, now: ends(v.reservation.expires_ns, now), is_number=True),
     ),
     SpaceView: (
         Column("SPACE", lambda v, _: v.space, shrinks=True),

@@ -9,10 +9,12 @@ from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
     read_container_usage,
+    read_static_reservation,
     read_task_description,
     read_task_status,
     write_attribute,
     write_container_usage,
+    write_static_reservation,
     write_task_description,
     write_task_status,
 )
@@ -47,6 +49,7 @@ _REGISTER_AGENT__BOOT_ID = _REGISTER_AGENT["bootId"]
 _REGISTER_AGENT__VERSION = _REGISTER_AGENT["version"]
 _REGISTER_AGENT__TASKS = _REGISTER_AGENT["tasks"]
 _REGISTER_AGENT__ISOLATION = _REGISTER_AGENT["isolation"]
+_REGISTER_AGENT__RESERVED = _REGISTER_AGENT["reserved"]
 
 
 def read_register_agent(reader: Any) -> RegisterAgent:
@@ -61,6 +64,7 @@ def read_register_agent(reader: Any) -> RegisterAgent:
         get(_REGISTER_AGENT__VERSION),
         schema.read_structs(get(_REGISTER_AGENT__TASKS), read_task_status, 9),
         tuple(get(_REGISTER_AGENT__ISOLATION)),
+        schema.read_structs(get(_REGISTER_AGENT__RESERVED), read_static_reservation, 5),
     )
 
 
@@ -86,6 +90,10 @@ def write_register_agent(message: RegisterAgent, builder: Any) -> None:
         schema.write_structs(builder, _REGISTER_AGENT__TASKS, message.tasks, write_task_status)
     if message.isolation:
         schema.write_values(builder, _REGISTER_AGENT__ISOLATION, message.isolation)
+    if message.reserved:
+        schema.write_structs(
+            builder, _REGISTER_AGENT__RESERVED, message.reserved, write_static_reservation
+        )
 
 
 _AGENT_REGISTERED = _AGENT.AgentRegistered.schema.fields
@@ -350,7 +358,7 @@ _AGENT_MESSAGE__KILL_TASKS = _AGENT_MESSAGE["killTasks"]
 _AGENT_MESSAGE__AGENT_USAGE = _AGENT_MESSAGE["agentUsage"]
 
 _AGENT_MESSAGE_READERS: dict[str, schema.Arm[AgentMessage]] = {
-    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 12),
+    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 13),
     "agentRegistered": (_AGENT_MESSAGE__AGENT_REGISTERED, read_agent_registered, 1),
     "agentRefused": (_AGENT_MESSAGE__AGENT_REFUSED, read_agent_refused, 2),
     "statusUpdates": (_AGENT_MESSAGE__STATUS_UPDATES, read_status_updates, 1),

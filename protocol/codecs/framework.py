@@ -11,12 +11,14 @@ from protocol.codecs.values import (
     read_constraint,
     read_label,
     read_quantity,
+    read_reservation,
     read_task_description,
     read_task_status,
     write_attribute,
     write_constraint,
     write_label,
     write_quantity,
+    write_reservation,
     write_task_description,
     write_task_status,
 )
@@ -40,11 +42,13 @@ from protocol.messages.framework import (
     Reconcile,
     Request,
     Rescinded,
+    Reserve,
     Revive,
     Subscribe,
     Subscribed,
     Suppress,
     Teardown,
+    Unreserve,
     Updates,
     Want,
 )
@@ -127,17 +131,21 @@ def write_subscribed(message: Subscribed, builder: Any) -> None:
 
 _LAUNCH_TASK = _FRAMEWORK.LaunchTask.schema.fields
 _LAUNCH_TASK__DESCRIPTION = _LAUNCH_TASK["description"]
+_LAUNCH_TASK__RESERVATIONS = _LAUNCH_TASK["reservations"]
 
 
 def read_launch_task(reader: Any) -> LaunchTask:
     get = reader._get_by_field
     return LaunchTask(
         read_task_description(get(_LAUNCH_TASK__DESCRIPTION)),
+        tuple(get(_LAUNCH_TASK__RESERVATIONS)),
     )
 
 
 def write_launch_task(message: LaunchTask, builder: Any) -> None:
     write_task_description(message.description, builder._init_by_field(_LAUNCH_TASK__DESCRIPTION))
+    if message.reservations:
+        schema.write_values(builder, _LAUNCH_TASK__RESERVATIONS, message.reservations)
 
 
 _KILL_TASK = _FRAMEWORK.KillTask.schema.fields
@@ -161,17 +169,93 @@ def write_kill_task(message: KillTask, builder: Any) -> None:
         put(_KILL_TASK__GRACE_NS, message.grace_ns)
 
 
+_RESERVE = _FRAMEWORK.Reserve.schema.fields
+_RESERVE__OPERATION_ID = _RESERVE["operationId"]
+_RESERVE__RESERVATION = _RESERVE["reservation"]
+_RESERVE__ROLE = _RESERVE["role"]
+_RESERVE__RESOURCES = _RESERVE["resources"]
+_RESERVE__SOURCE = _RESERVE["source"]
+_RESERVE__LABELS = _RESERVE["labels"]
+_RESERVE__TTL_NS = _RESERVE["ttlNs"]
+_RESERVE__IS_KEPT = _RESERVE["isKept"]
+
+
+def read_reserve(reader: Any) -> Reserve:
+    get = reader._get_by_field
+    return Reserve(
+        get(_RESERVE__OPERATION_ID),
+        get(_RESERVE__RESERVATION),
+        get(_RESERVE__ROLE),
+        read_resources(get(_RESERVE__RESOURCES)),
+        get(_RESERVE__SOURCE),
+        schema.read_structs(get(_RESERVE__LABELS), read_label, 2),
+        get(_RESERVE__TTL_NS),
+        get(_RESERVE__IS_KEPT),
+    )
+
+
+def write_reserve(message: Reserve, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_RESERVE__OPERATION_ID, message.operation_id)
+    if message.reservation:
+        put(_RESERVE__RESERVATION, message.reservation)
+    if message.role:
+        put(_RESERVE__ROLE, message.role)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESERVE__RESOURCES))
+    if message.source:
+        put(_RESERVE__SOURCE, message.source)
+    if message.labels:
+        schema.write_structs(builder, _RESERVE__LABELS, message.labels, write_label)
+    if message.ttl_ns:
+        put(_RESERVE__TTL_NS, message.ttl_ns)
+    if message.is_kept:
+        put(_RESERVE__IS_KEPT, message.is_kept)
+
+
+_UNRESERVE = _FRAMEWORK.Unreserve.schema.fields
+_UNRESERVE__OPERATION_ID = _UNRESERVE["operationId"]
+_UNRESERVE__RESERVATION = _UNRESERVE["reservation"]
+_UNRESERVE__RESOURCES = _UNRESERVE["resources"]
+
+
+def read_unreserve(reader: Any) -> Unreserve:
+    get = reader._get_by_field
+    return Unreserve(
+        get(_UNRESERVE__OPERATION_ID),
+        get(_UNRESERVE__RESERVATION),
+        read_resources(get(_UNRESERVE__RESOURCES)),
+    )
+
+
+def write_unreserve(message: Unreserve, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_UNRESERVE__OPERATION_ID, message.operation_id)
+    if message.reservation:
+        put(_UNRESERVE__RESERVATION, message.reservation)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_UNRESERVE__RESOURCES))
+
+
 _OPERATION = _FRAMEWORK.Operation.schema.fields
 _OPERATION__LAUNCH_TASK = _OPERATION["launchTask"]
 _OPERATION__KILL_TASK = _OPERATION["killTask"]
+_OPERATION__RESERVE = _OPERATION["reserve"]
+_OPERATION__UNRESERVE = _OPERATION["unreserve"]
 
 _OPERATION_READERS: dict[str, schema.Arm[Operation]] = {
-    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 13),
+    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 14),
     "killTask": (_OPERATION__KILL_TASK, read_kill_task, 2),
+    "reserve": (_OPERATION__RESERVE, read_reserve, 11),
+    "unreserve": (_OPERATION__UNRESERVE, read_unreserve, 6),
 }
 _OPERATION_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LaunchTask: (_OPERATION__LAUNCH_TASK, write_launch_task),
     KillTask: (_OPERATION__KILL_TASK, write_kill_task),
+    Reserve: (_OPERATION__RESERVE, write_reserve),
+    Unreserve: (_OPERATION__UNRESERVE, write_unreserve),
 }
 
 
@@ -482,6 +566,7 @@ _OFFER__ADDRESS = _OFFER["address"]
 _OFFER__ROLE = _OFFER["role"]
 _OFFER__RESOURCES = _OFFER["resources"]
 _OFFER__ATTRIBUTES = _OFFER["attributes"]
+_OFFER__RESERVED = _OFFER["reserved"]
 
 
 def read_offer(reader: Any) -> Offer:
@@ -494,6 +579,7 @@ def read_offer(reader: Any) -> Offer:
         get(_OFFER__ROLE),
         read_resources(get(_OFFER__RESOURCES)),
         schema.read_structs(get(_OFFER__ATTRIBUTES), read_attribute, 2),
+        schema.read_structs(get(_OFFER__RESERVED), read_reservation, 12),
     )
 
 
@@ -513,6 +599,8 @@ def write_offer(message: Offer, builder: Any) -> None:
         write_resources(message.resources, builder._init_by_field(_OFFER__RESOURCES))
     if message.attributes:
         schema.write_structs(builder, _OFFER__ATTRIBUTES, message.attributes, write_attribute)
+    if message.reserved:
+        schema.write_structs(builder, _OFFER__RESERVED, message.reserved, write_reservation)
 
 
 _OFFERS = _FRAMEWORK.Offers.schema.fields
@@ -522,7 +610,7 @@ _OFFERS__OFFERS = _OFFERS["offers"]
 def read_offers(reader: Any) -> Offers:
     get = reader._get_by_field
     return Offers(
-        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 10),
+        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 11),
     )
 
 

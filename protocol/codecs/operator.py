@@ -8,11 +8,15 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_label,
     read_quantity,
+    read_reservation,
     read_task_description,
     read_task_status,
     write_attribute,
+    write_label,
     write_quantity,
+    write_reservation,
     write_task_description,
     write_task_status,
 )
@@ -40,6 +44,7 @@ from protocol.messages.operator import (
     ListMasters,
     ListOffers,
     ListQuotas,
+    ListReservations,
     ListRoles,
     ListTasks,
     LogCompacted,
@@ -57,6 +62,9 @@ from protocol.messages.operator import (
     ReadSnapshot,
     RemoveFramework,
     RemoveMaster,
+    Reservations,
+    ReservationView,
+    ReserveByOperator,
     Roles,
     RoleView,
     SetQuota,
@@ -65,6 +73,7 @@ from protocol.messages.operator import (
     Tasks,
     TaskView,
     TransferLeadership,
+    UnreserveByOperator,
 )
 
 _OPERATOR = schema.load("protocol/operator.capnp")
@@ -230,6 +239,115 @@ def write_list_quotas(message: ListQuotas, builder: Any) -> None:
         put(_LIST_QUOTAS__CALL, message.call)
     if message.after:
         put(_LIST_QUOTAS__AFTER, message.after)
+
+
+_LIST_RESERVATIONS = _OPERATOR.ListReservations.schema.fields
+_LIST_RESERVATIONS__CALL = _LIST_RESERVATIONS["call"]
+_LIST_RESERVATIONS__AFTER = _LIST_RESERVATIONS["after"]
+
+
+def read_list_reservations(reader: Any) -> ListReservations:
+    get = reader._get_by_field
+    return ListReservations(
+        get(_LIST_RESERVATIONS__CALL),
+        get(_LIST_RESERVATIONS__AFTER),
+    )
+
+
+def write_list_reservations(message: ListReservations, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_RESERVATIONS__CALL, message.call)
+    if message.after:
+        put(_LIST_RESERVATIONS__AFTER, message.after)
+
+
+_RESERVE_BY_OPERATOR = _OPERATOR.ReserveByOperator.schema.fields
+_RESERVE_BY_OPERATOR__CALL = _RESERVE_BY_OPERATOR["call"]
+_RESERVE_BY_OPERATOR__AGENT_ID = _RESERVE_BY_OPERATOR["agentId"]
+_RESERVE_BY_OPERATOR__RESERVATION = _RESERVE_BY_OPERATOR["reservation"]
+_RESERVE_BY_OPERATOR__ROLE = _RESERVE_BY_OPERATOR["role"]
+_RESERVE_BY_OPERATOR__RESOURCES = _RESERVE_BY_OPERATOR["resources"]
+_RESERVE_BY_OPERATOR__SOURCE = _RESERVE_BY_OPERATOR["source"]
+_RESERVE_BY_OPERATOR__LABELS = _RESERVE_BY_OPERATOR["labels"]
+_RESERVE_BY_OPERATOR__TTL_NS = _RESERVE_BY_OPERATOR["ttlNs"]
+_RESERVE_BY_OPERATOR__PLAN = _RESERVE_BY_OPERATOR["plan"]
+
+
+def read_reserve_by_operator(reader: Any) -> ReserveByOperator:
+    get = reader._get_by_field
+    return ReserveByOperator(
+        get(_RESERVE_BY_OPERATOR__CALL),
+        get(_RESERVE_BY_OPERATOR__AGENT_ID),
+        get(_RESERVE_BY_OPERATOR__RESERVATION),
+        get(_RESERVE_BY_OPERATOR__ROLE),
+        read_resources(get(_RESERVE_BY_OPERATOR__RESOURCES)),
+        get(_RESERVE_BY_OPERATOR__SOURCE),
+        schema.read_structs(get(_RESERVE_BY_OPERATOR__LABELS), read_label, 2),
+        get(_RESERVE_BY_OPERATOR__TTL_NS),
+        get(_RESERVE_BY_OPERATOR__PLAN),
+    )
+
+
+def write_reserve_by_operator(message: ReserveByOperator, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_RESERVE_BY_OPERATOR__CALL, message.call)
+    if message.agent_id:
+        put(_RESERVE_BY_OPERATOR__AGENT_ID, message.agent_id)
+    if message.reservation:
+        put(_RESERVE_BY_OPERATOR__RESERVATION, message.reservation)
+    if message.role:
+        put(_RESERVE_BY_OPERATOR__ROLE, message.role)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESERVE_BY_OPERATOR__RESOURCES))
+    if message.source:
+        put(_RESERVE_BY_OPERATOR__SOURCE, message.source)
+    if message.labels:
+        schema.write_structs(builder, _RESERVE_BY_OPERATOR__LABELS, message.labels, write_label)
+    if message.ttl_ns:
+        put(_RESERVE_BY_OPERATOR__TTL_NS, message.ttl_ns)
+    if message.plan:
+        put(_RESERVE_BY_OPERATOR__PLAN, message.plan)
+
+
+_UNRESERVE_BY_OPERATOR = _OPERATOR.UnreserveByOperator.schema.fields
+_UNRESERVE_BY_OPERATOR__CALL = _UNRESERVE_BY_OPERATOR["call"]
+_UNRESERVE_BY_OPERATOR__AGENT_ID = _UNRESERVE_BY_OPERATOR["agentId"]
+_UNRESERVE_BY_OPERATOR__RESERVATION = _UNRESERVE_BY_OPERATOR["reservation"]
+_UNRESERVE_BY_OPERATOR__RESOURCES = _UNRESERVE_BY_OPERATOR["resources"]
+_UNRESERVE_BY_OPERATOR__WHEN_FREE = _UNRESERVE_BY_OPERATOR["whenFree"]
+_UNRESERVE_BY_OPERATOR__PLAN = _UNRESERVE_BY_OPERATOR["plan"]
+
+
+def read_unreserve_by_operator(reader: Any) -> UnreserveByOperator:
+    get = reader._get_by_field
+    return UnreserveByOperator(
+        get(_UNRESERVE_BY_OPERATOR__CALL),
+        get(_UNRESERVE_BY_OPERATOR__AGENT_ID),
+        get(_UNRESERVE_BY_OPERATOR__RESERVATION),
+        read_resources(get(_UNRESERVE_BY_OPERATOR__RESOURCES)),
+        get(_UNRESERVE_BY_OPERATOR__WHEN_FREE),
+        get(_UNRESERVE_BY_OPERATOR__PLAN),
+    )
+
+
+def write_unreserve_by_operator(message: UnreserveByOperator, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_UNRESERVE_BY_OPERATOR__CALL, message.call)
+    if message.agent_id:
+        put(_UNRESERVE_BY_OPERATOR__AGENT_ID, message.agent_id)
+    if message.reservation:
+        put(_UNRESERVE_BY_OPERATOR__RESERVATION, message.reservation)
+    if message.resources:
+        write_resources(
+            message.resources, builder._init_by_field(_UNRESERVE_BY_OPERATOR__RESOURCES)
+        )
+    if message.when_free:
+        put(_UNRESERVE_BY_OPERATOR__WHEN_FREE, message.when_free)
+    if message.plan:
+        put(_UNRESERVE_BY_OPERATOR__PLAN, message.plan)
 
 
 _KILL_TASK_BY_OPERATOR = _OPERATOR.KillTaskByOperator.schema.fields
@@ -1038,6 +1156,46 @@ def write_role_view(message: RoleView, builder: Any) -> None:
         put(_ROLE_VIEW__WANTED_TASKS, message.wanted_tasks)
 
 
+_RESERVATION_VIEW = _OPERATOR.ReservationView.schema.fields
+_RESERVATION_VIEW__AGENT_ID = _RESERVATION_VIEW["agentId"]
+_RESERVATION_VIEW__HOSTNAME = _RESERVATION_VIEW["hostname"]
+_RESERVATION_VIEW__RESERVATION = _RESERVATION_VIEW["reservation"]
+_RESERVATION_VIEW__ALLOCATED = _RESERVATION_VIEW["allocated"]
+_RESERVATION_VIEW__OFFERED = _RESERVATION_VIEW["offered"]
+_RESERVATION_VIEW__STATE = _RESERVATION_VIEW["state"]
+_RESERVATION_VIEW__MADE_NS = _RESERVATION_VIEW["madeNs"]
+
+
+def read_reservation_view(reader: Any) -> ReservationView:
+    get = reader._get_by_field
+    return ReservationView(
+        get(_RESERVATION_VIEW__AGENT_ID),
+        get(_RESERVATION_VIEW__HOSTNAME),
+        read_reservation(get(_RESERVATION_VIEW__RESERVATION)),
+        read_resources(get(_RESERVATION_VIEW__ALLOCATED)),
+        read_resources(get(_RESERVATION_VIEW__OFFERED)),
+        get(_RESERVATION_VIEW__STATE),
+        get(_RESERVATION_VIEW__MADE_NS),
+    )
+
+
+def write_reservation_view(message: ReservationView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_RESERVATION_VIEW__AGENT_ID, message.agent_id)
+    if message.hostname:
+        put(_RESERVATION_VIEW__HOSTNAME, message.hostname)
+    write_reservation(message.reservation, builder._init_by_field(_RESERVATION_VIEW__RESERVATION))
+    if message.allocated:
+        write_resources(message.allocated, builder._init_by_field(_RESERVATION_VIEW__ALLOCATED))
+    if message.offered:
+        write_resources(message.offered, builder._init_by_field(_RESERVATION_VIEW__OFFERED))
+    if message.state:
+        put(_RESERVATION_VIEW__STATE, message.state)
+    if message.made_ns:
+        put(_RESERVATION_VIEW__MADE_NS, message.made_ns)
+
+
 _MASTERS = _OPERATOR.Masters.schema.fields
 _MASTERS__CALL = _MASTERS["call"]
 _MASTERS__MASTERS = _MASTERS["masters"]
@@ -1209,6 +1367,33 @@ def write_quotas(message: Quotas, builder: Any) -> None:
         schema.write_structs(builder, _QUOTAS__QUOTAS, message.quotas, write_quota_view)
     if message.is_more:
         put(_QUOTAS__IS_MORE, message.is_more)
+
+
+_RESERVATIONS = _OPERATOR.Reservations.schema.fields
+_RESERVATIONS__CALL = _RESERVATIONS["call"]
+_RESERVATIONS__RESERVATIONS = _RESERVATIONS["reservations"]
+_RESERVATIONS__IS_MORE = _RESERVATIONS["isMore"]
+
+
+def read_reservations(reader: Any) -> Reservations:
+    get = reader._get_by_field
+    return Reservations(
+        get(_RESERVATIONS__CALL),
+        schema.read_structs(get(_RESERVATIONS__RESERVATIONS), read_reservation_view, 25),
+        get(_RESERVATIONS__IS_MORE),
+    )
+
+
+def write_reservations(message: Reservations, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_RESERVATIONS__CALL, message.call)
+    if message.reservations:
+        schema.write_structs(
+            builder, _RESERVATIONS__RESERVATIONS, message.reservations, write_reservation_view
+        )
+    if message.is_more:
+        put(_RESERVATIONS__IS_MORE, message.is_more)
 
 
 _FINDING = _OPERATOR.Finding.schema.fields
@@ -1535,6 +1720,10 @@ _OPERATOR_MESSAGE__DEACTIVATE_AGENT = _OPERATOR_MESSAGE["deactivateAgent"]
 _OPERATOR_MESSAGE__ACTIVATE_AGENT = _OPERATOR_MESSAGE["activateAgent"]
 _OPERATOR_MESSAGE__DRAIN_AGENT = _OPERATOR_MESSAGE["drainAgent"]
 _OPERATOR_MESSAGE__DECLARE_GONE = _OPERATOR_MESSAGE["declareGone"]
+_OPERATOR_MESSAGE__LIST_RESERVATIONS = _OPERATOR_MESSAGE["listReservations"]
+_OPERATOR_MESSAGE__RESERVATIONS = _OPERATOR_MESSAGE["reservations"]
+_OPERATOR_MESSAGE__RESERVE_BY_OPERATOR = _OPERATOR_MESSAGE["reserveByOperator"]
+_OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR = _OPERATOR_MESSAGE["unreserveByOperator"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1575,6 +1764,14 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "activateAgent": (_OPERATOR_MESSAGE__ACTIVATE_AGENT, read_activate_agent, 2),
     "drainAgent": (_OPERATOR_MESSAGE__DRAIN_AGENT, read_drain_agent, 5),
     "declareGone": (_OPERATOR_MESSAGE__DECLARE_GONE, read_declare_gone, 2),
+    "listReservations": (_OPERATOR_MESSAGE__LIST_RESERVATIONS, read_list_reservations, 2),
+    "reservations": (_OPERATOR_MESSAGE__RESERVATIONS, read_reservations, 3),
+    "reserveByOperator": (_OPERATOR_MESSAGE__RESERVE_BY_OPERATOR, read_reserve_by_operator, 12),
+    "unreserveByOperator": (
+        _OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR,
+        read_unreserve_by_operator,
+        8,
+    ),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1615,6 +1812,10 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     ActivateAgent: (_OPERATOR_MESSAGE__ACTIVATE_AGENT, write_activate_agent),
     DrainAgent: (_OPERATOR_MESSAGE__DRAIN_AGENT, write_drain_agent),
     DeclareGone: (_OPERATOR_MESSAGE__DECLARE_GONE, write_declare_gone),
+    ListReservations: (_OPERATOR_MESSAGE__LIST_RESERVATIONS, write_list_reservations),
+    Reservations: (_OPERATOR_MESSAGE__RESERVATIONS, write_reservations),
+    ReserveByOperator: (_OPERATOR_MESSAGE__RESERVE_BY_OPERATOR, write_reserve_by_operator),
+    UnreserveByOperator: (_OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR, write_unreserve_by_operator),
 }
 
 

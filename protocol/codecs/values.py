@@ -9,8 +9,11 @@ from protocol.messages.values import (
     Attribute,
     Constraint,
     ContainerUsage,
+    Draw,
     Label,
     Quantity,
+    Reservation,
+    StaticReservation,
     TaskDescription,
     TaskReason,
     TaskState,
@@ -24,6 +27,122 @@ _VALUES = schema.load("protocol/values.capnp")
 _TASK_STATE_MEMBERS = schema.Members(TaskState)
 
 _TASK_REASON_MEMBERS = schema.Members(TaskReason)
+
+_LABEL = _VALUES.Label.schema.fields
+_LABEL__NAME = _LABEL["name"]
+_LABEL__VALUE = _LABEL["value"]
+
+
+def read_label(reader: Any) -> Label:
+    get = reader._get_by_field
+    return Label(
+        get(_LABEL__NAME),
+        get(_LABEL__VALUE),
+    )
+
+
+def write_label(message: Label, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_LABEL__NAME, message.name)
+    if message.value:
+        put(_LABEL__VALUE, message.value)
+
+
+_RESERVATION = _VALUES.Reservation.schema.fields
+_RESERVATION__ID = _RESERVATION["id"]
+_RESERVATION__ROLE = _RESERVATION["role"]
+_RESERVATION__RESOURCES = _RESERVATION["resources"]
+_RESERVATION__PARENT = _RESERVATION["parent"]
+_RESERVATION__IS_STATIC = _RESERVATION["isStatic"]
+_RESERVATION__PRINCIPAL = _RESERVATION["principal"]
+_RESERVATION__FRAMEWORK_ID = _RESERVATION["frameworkId"]
+_RESERVATION__LABELS = _RESERVATION["labels"]
+_RESERVATION__EXPIRES_NS = _RESERVATION["expiresNs"]
+_RESERVATION__IS_KEPT = _RESERVATION["isKept"]
+
+
+def read_reservation(reader: Any) -> Reservation:
+    get = reader._get_by_field
+    return Reservation(
+        get(_RESERVATION__ID),
+        get(_RESERVATION__ROLE),
+        read_resources(get(_RESERVATION__RESOURCES)),
+        get(_RESERVATION__PARENT),
+        get(_RESERVATION__IS_STATIC),
+        get(_RESERVATION__PRINCIPAL),
+        get(_RESERVATION__FRAMEWORK_ID),
+        schema.read_structs(get(_RESERVATION__LABELS), read_label, 2),
+        get(_RESERVATION__EXPIRES_NS),
+        get(_RESERVATION__IS_KEPT),
+    )
+
+
+def write_reservation(message: Reservation, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.id:
+        put(_RESERVATION__ID, message.id)
+    if message.role:
+        put(_RESERVATION__ROLE, message.role)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESERVATION__RESOURCES))
+    if message.parent:
+        put(_RESERVATION__PARENT, message.parent)
+    if message.is_static:
+        put(_RESERVATION__IS_STATIC, message.is_static)
+    if message.principal:
+        put(_RESERVATION__PRINCIPAL, message.principal)
+    if message.framework_id:
+        put(_RESERVATION__FRAMEWORK_ID, message.framework_id)
+    if message.labels:
+        schema.write_structs(builder, _RESERVATION__LABELS, message.labels, write_label)
+    if message.expires_ns:
+        put(_RESERVATION__EXPIRES_NS, message.expires_ns)
+    if message.is_kept:
+        put(_RESERVATION__IS_KEPT, message.is_kept)
+
+
+_STATIC_RESERVATION = _VALUES.StaticReservation.schema.fields
+_STATIC_RESERVATION__ROLE = _STATIC_RESERVATION["role"]
+_STATIC_RESERVATION__RESOURCES = _STATIC_RESERVATION["resources"]
+
+
+def read_static_reservation(reader: Any) -> StaticReservation:
+    get = reader._get_by_field
+    return StaticReservation(
+        get(_STATIC_RESERVATION__ROLE),
+        read_resources(get(_STATIC_RESERVATION__RESOURCES)),
+    )
+
+
+def write_static_reservation(message: StaticReservation, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_STATIC_RESERVATION__ROLE, message.role)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_STATIC_RESERVATION__RESOURCES))
+
+
+_DRAW = _VALUES.Draw.schema.fields
+_DRAW__RESERVATION = _DRAW["reservation"]
+_DRAW__RESOURCES = _DRAW["resources"]
+
+
+def read_draw(reader: Any) -> Draw:
+    get = reader._get_by_field
+    return Draw(
+        get(_DRAW__RESERVATION),
+        read_resources(get(_DRAW__RESOURCES)),
+    )
+
+
+def write_draw(message: Draw, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.reservation:
+        put(_DRAW__RESERVATION, message.reservation)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_DRAW__RESOURCES))
+
 
 _QUANTITY = _VALUES.Quantity.schema.fields
 _QUANTITY__NAME = _QUANTITY["name"]
@@ -90,27 +209,6 @@ def write_constraint(message: Constraint, builder: Any) -> None:
         schema.write_values(builder, _CONSTRAINT__VALUES, message.values)
     if message.is_negated:
         put(_CONSTRAINT__IS_NEGATED, message.is_negated)
-
-
-_LABEL = _VALUES.Label.schema.fields
-_LABEL__NAME = _LABEL["name"]
-_LABEL__VALUE = _LABEL["value"]
-
-
-def read_label(reader: Any) -> Label:
-    get = reader._get_by_field
-    return Label(
-        get(_LABEL__NAME),
-        get(_LABEL__VALUE),
-    )
-
-
-def write_label(message: Label, builder: Any) -> None:
-    put = builder._set_by_field
-    if message.name:
-        put(_LABEL__NAME, message.name)
-    if message.value:
-        put(_LABEL__VALUE, message.value)
 
 
 _VARIABLE = _VALUES.Variable.schema.fields

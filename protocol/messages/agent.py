@@ -7,6 +7,7 @@ from typing import TypeAlias
 from protocol.messages.values import (
     Attribute,
     ContainerUsage,
+    StaticReservation,
     TaskDescription,
     TaskReason,
     TaskStatus,
@@ -26,6 +27,7 @@ class RegisterAgent:
     version: str = ""
     tasks: tuple[TaskStatus, ...] = ()
     isolation: tuple[str, ...] = ()
+    reserved: tuple[StaticReservation, ...] = ()
 
 
 @record

@@ -9,6 +9,7 @@ from protocol.messages.values import (
     Constraint,
     Label,
     Quantity,
+    Reservation,
     TaskDescription,
     TaskStatus,
 )
@@ -39,6 +40,7 @@ class Subscribed:
 @record
 class LaunchTask:
     description: TaskDescription = field(default_factory=TaskDescription)
+    reservations: tuple[str, ...] = ()
 
 
 @record
@@ -47,7 +49,26 @@ class KillTask:
     grace_ns: int = 0
 
 
-Operation: TypeAlias = LaunchTask | KillTask
+@record
+class Reserve:
+    operation_id: str = ""
+    reservation: str = ""
+    role: str = ""
+    resources: Resources = EMPTY
+    source: str = ""
+    labels: tuple[Label, ...] = ()
+    ttl_ns: int = 0
+    is_kept: bool = False
+
+
+@record
+class Unreserve:
+    operation_id: str = ""
+    reservation: str = ""
+    resources: Resources = EMPTY
+
+
+Operation: TypeAlias = LaunchTask | KillTask | Reserve | Unreserve
 
 
 @record
@@ -141,6 +162,7 @@ class Offer:
     role: str = ""
     resources: Resources = EMPTY
     attributes: tuple[Attribute, ...] = ()
+    reserved: tuple[Reservation, ...] = ()
 
 
 @record

@@ -4,7 +4,14 @@
 from dataclasses import field
 from typing import TypeAlias
 
-from protocol.messages.values import Attribute, Quantity, TaskDescription, TaskStatus
+from protocol.messages.values import (
+    Attribute,
+    Label,
+    Quantity,
+    Reservation,
+    TaskDescription,
+    TaskStatus,
+)
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
 
@@ -53,6 +60,35 @@ class ListRoles:
 class ListQuotas:
     call: int = 0
     after: str = ""
+
+
+@record
+class ListReservations:
+    call: int = 0
+    after: str = ""
+
+
+@record
+class ReserveByOperator:
+    call: int = 0
+    agent_id: str = ""
+    reservation: str = ""
+    role: str = ""
+    resources: Resources = EMPTY
+    source: str = ""
+    labels: tuple[Label, ...] = ()
+    ttl_ns: int = 0
+    plan: bool = False
+
+
+@record
+class UnreserveByOperator:
+    call: int = 0
+    agent_id: str = ""
+    reservation: str = ""
+    resources: Resources = EMPTY
+    when_free: bool = False
+    plan: bool = False
 
 
 @record
@@ -276,6 +312,17 @@ class RoleView:
 
 
 @record
+class ReservationView:
+    agent_id: str = ""
+    hostname: str = ""
+    reservation: Reservation = field(default_factory=Reservation)
+    allocated: Resources = EMPTY
+    offered: Resources = EMPTY
+    state: str = ""
+    made_ns: int = 0
+
+
+@record
 class Masters:
     call: int = 0
     masters: tuple[MasterView, ...] = ()
@@ -320,6 +367,13 @@ class Roles:
 class Quotas:
     call: int = 0
     quotas: tuple[QuotaView, ...] = ()
+    is_more: bool = False
+
+
+@record
+class Reservations:
+    call: int = 0
+    reservations: tuple[ReservationView, ...] = ()
     is_more: bool = False
 
 
@@ -440,4 +494,8 @@ OperatorMessage: TypeAlias = (
     | ActivateAgent
     | DrainAgent
     | DeclareGone
+    | ListReservations
+    | Reservations
+    | ReserveByOperator
+    | UnreserveByOperator
 )

@@ -8,6 +8,38 @@ from protocol.resources import EMPTY, Resources
 
 
 @record
+class Label:
+    name: str = ""
+    value: str = ""
+
+
+@record
+class Reservation:
+    id: str = ""
+    role: str = ""
+    resources: Resources = EMPTY
+    parent: str = ""
+    is_static: bool = False
+    principal: str = ""
+    framework_id: str = ""
+    labels: tuple[Label, ...] = ()
+    expires_ns: int = 0
+    is_kept: bool = False
+
+
+@record
+class StaticReservation:
+    role: str = ""
+    resources: Resources = EMPTY
+
+
+@record
+class Draw:
+    reservation: str = ""
+    resources: Resources = EMPTY
+
+
+@record
 class Quantity:
     name: str = ""
     amount: int = 0
@@ -24,12 +56,6 @@ class Constraint:
     attribute: str = ""
     values: tuple[str, ...] = ()
     is_negated: bool = False
-
-
-@record
-class Label:
-    name: str = ""
-    value: str = ""
 
 
 @record

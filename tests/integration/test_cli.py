@@ -76,6 +76,27 @@ def test_quota_is_set_listed_and_removed(cluster: Cluster) -> None:
     assert cluster.ask("quota") == []
 
 
+def test_resources_are_reserved_used_and_given_back(cluster: Cluster) -> None:
+    (agent,) = cluster.ask("agents")
+    name = agent["agent_id"]
+    spec = ("cpus:0.5;mem:64MiB", "--name", "kept", "--label", "cost=7")
+    planned = cluster.quorate("reserve", name, "keepers", *spec, "--plan")
+    assert planned.stdout == f"would be done: {name} kept: {spec[0]} reserved for keepers\n"
+    assert cluster.ask("reservations") == []
+    assert cluster.quorate("reserve", name, "keepers", *spec).returncode == 0
+    cluster.run("keeper", SLEEPER, "--role", "keepers/one", "--cpus", "0.5")
+    cluster.running("keeper-0")
+    (kept,) = cluster.ask("reservations")
+    assert (kept["role"], kept["labels"]) == ("keepers", {"cost": "7"})
+    assert kept["allocated"]["cpus_milli"] == 500
+    assert "cpus:0.5" in cluster.quorate("reservations").stdout
+    refused = cluster.quorate("unreserve", name, "kept")
+    assert (refused.returncode, "in use by" in refused.stderr) == (1, True)
+    assert cluster.quorate("unreserve", name, "kept", "--when-free").returncode == 0
+    cluster.end_runs()
+    wait_for(lambda: cluster.ask("reservations") == [], "the reservation to end")
+
+
 def test_explain_says_why_nothing_is_offered(cluster: Cluster) -> None:
     cluster.run("taker", SLEEPER, "--role", "greedy")
     task = cluster.running("taker-0")

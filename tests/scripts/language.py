@@ -47,6 +47,7 @@ from protocol.quantities import parse_quantities
 from protocol.states import TERMINAL
 from tests.scripts.duties import Duties
 from tests.scripts.names import Names, tell
+from tests.scripts.reserving import Reserving, reserving_part, static_of
 from tests.scripts.show import show
 from tests.scripts.words import Options, describe, duration, parse_want, resources_of
 from tests.unit.master.leader import Leader
@@ -69,7 +70,7 @@ class ScriptedFramework:
 
 
 @dataclass
-class Script(Duties):
+class Script(Duties, Reserving):
     """One cluster under one leader at a time."""
 
     leader: Leader = field(default_factory=Leader)
@@ -94,7 +95,9 @@ class Script(Duties):
         handler(plain, options)
 
     def do_agent(self, words: list[str], options: Options) -> None:
-        """agent NAME cpus=… mem=… [principal=…] [host=…] [attributes=rack:r1,…]"""
+        """agent NAME cpus=… mem=… [reserved=ROLE>cpus:…;mem:…,…]
+        [principal=…] [host=…] [attributes=rack:r1,…]
+        """
         self.links += 1
         tasks = self.agents[words[0]].tasks if words[0] in self.agents else {}
         self.agents[words[0]] = ScriptedAgent(options, self.links, tasks)
@@ -140,7 +143,9 @@ class Script(Duties):
         self._advance(duration(words[0]))
 
     def do_accept(self, words: list[str], options: Options) -> None:
-        """accept OFFER,…|- PART / PART… [refuse=…] [as=…]; a part: TASK AMOUNTS or kill TASK"""
+        """accept OFFER,…|- PART / PART… [refuse=…] [as=…]; a part: TASK AMOUNTS [of=…],
+        kill TASK, reserve …, unreserve …
+        """
         offers = tuple(map(self.names.offer_id, words[0].split(","))) if words[0] != "-" else ()
         operations: list[Operation] = []
         rest = self.line.split(maxsplit=2)[2:]
@@ -150,8 +155,11 @@ class Script(Duties):
             if names[:1] == ["kill"]:
                 grace_ns = duration(amounts.get("grace", "0s"))
                 operations.append(KillTask(names[1], grace_ns))
+            elif operation := reserving_part(names, amounts):
+                operations.append(operation)
             elif names:
-                operations.append(LaunchTask(describe(names[0], amounts)))
+                of = tuple(filter(None, amounts.pop("of", "").split(",")))
+                operations.append(LaunchTask(describe(names[0], amounts), of))
         refuse_ns = duration(options.get("refuse", "0s"))
         accept = Accept(1, offers, tuple(operations), refuse_ns)
         self.submit(AcceptOffers(self._owner(offers, options), accept))
@@ -259,7 +267,7 @@ class Script(Duties):
             self.lines.append(self.names.translate(f"{about} {each.reason} {each.text}{named}"))
 
     def do_show(self, words: list[str], options: Options) -> None:
-        """show agents|frameworks|tasks|roles|quotas|offers|pending|totals"""
+        """show agents|frameworks|tasks|roles|quotas|offers|reservations|pending|totals"""
         self.lines += show(self.leader.state, self.names, words[0])
 
     def submit(self, command: Command) -> None:
@@ -294,6 +302,7 @@ class Script(Duties):
         principal = spec.pop("principal", "p")
         host = spec.pop("host", f"{name}.example")
         attributes = spec.pop("attributes", "")
+        reserved = static_of(spec.pop("reserved", ""))
         register = Registration(
             agent_id=name,
             hostname=host,
@@ -302,6 +311,7 @@ class Script(Duties):
             attributes=tuple(
                 Attribute(*each.split(":")) for each in filter(None, attributes.split(","))
             ),
+            reserved=reserved,
             tasks=tuple(agent.tasks.values()),
         )
         self.submit(RegisterAgent(register, principal, agent.link))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from master.core.draft import Outcome
+from master.core.draft import Outcome, Said
 from master.core.effects import (
     AnswerAgent,
     Effect,
@@ -57,6 +57,8 @@ def tell(names: Names, outcome: Outcome) -> Iterator[str]:
     if isinstance(outcome.reply, Subscribed):
         tasks = [f" {each.task_id}={each.state.name}" for each in outcome.reply.tasks]
         yield f"subscribed {names.framework(outcome.reply.framework_id)}{''.join(tasks)}"
+    if isinstance(outcome.reply, Said):
+        yield f"said {outcome.reply.text}"
     for effect in outcome.effects:
         yield from tell_effect(names, effect)
 
@@ -68,7 +70,9 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
                 name = names.offer(offer.offer_id)
                 what = amounts(offer.resources)
                 to = names.framework(effect.framework_id)
-                yield f"offer {name} {to} {offer.agent_id} {what} role={offer.role}"
+                parts = [f" {each.id}:{amounts(each.resources)}" for each in offer.reserved]
+                of = f" reserved{','.join(parts)}" if parts else ""
+                yield f"offer {name} {to} {offer.agent_id} {what} role={offer.role}{of}"
         case SendRescinded():
             names_of = " ".join(map(names.offer, effect.offers))
             yield f"rescind {names.framework(effect.framework_id)} {names_of}"

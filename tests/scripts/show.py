@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from master.core import view
+from master.core.holdings_view import view_reservations
 from master.core.state import State, free_of
 from protocol.quantities import amounts_of, format_quantities
 from protocol.resources import Resources
@@ -19,6 +20,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "roles": _roles,
         "quotas": _quotas,
         "offers": _offers,
+        "reservations": _reservations,
         "pending": _pending,
         "totals": _totals,
         "demands": _demands,
@@ -73,6 +75,15 @@ def _offers(state: State, names: Names) -> Iterator[str]:
         name = names.offer(each.offer_id)
         to = names.framework(each.framework_id)
         yield f"{name} {to} {each.agent_id} {amounts(each.resources)}"
+
+
+def _reservations(state: State, names: Names) -> Iterator[str]:
+    for each in view_reservations(state):
+        told = each.reservation
+        parent = f" in {told.parent}" if told.parent else ""
+        owner = f" of {names.framework(told.framework_id)}" if told.framework_id else ""
+        held = f"{amounts(told.resources)}, in use {amounts(each.allocated)}"
+        yield f"{each.agent_id}/{told.id} {each.state} for {told.role}{parent}{owner}: {held}"
 
 
 def _pending(state: State, names: Names) -> Iterator[str]:

@@ -23,8 +23,8 @@ class Wishes:
 
     def part_for(
         self, framework_id: str, role: str, supply: Supply, step: Mapping[str, int]
-    ) -> Resources | None:
-        return None if self.is_refused(framework_id, role, supply) else supply.resources
+    ) -> Supply | None:
+        return None if self.is_refused(framework_id, role, supply) else supply
 
     def grant(self, grant: Grant) -> None:
         return

@@ -187,6 +187,7 @@ class Victim:
             self.loop.query,
             LogDesk(lambda: (), lambda verb, name, done: done(None), copier),
             lambda state, asked: explain(Settings(), state, asked, self.now_ns),
+            self.registrar.foresee,
             self.probe,
         )
         self.agent, self.framework = RecordedLink("a1"), RecordedLink("web")

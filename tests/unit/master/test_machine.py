@@ -17,12 +17,15 @@ from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
 from master.core.offers import AcceptOffers
 from master.core.quotas import SetQuota
+from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS
 from master.core.tasks import KillTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from protocol.ids import AgentId, FrameworkId
-from protocol.messages.framework import Acknowledgement, KillTask, Revive, Suppress
+from protocol.messages.framework import Acknowledgement, KillTask, Reserve, Revive, Suppress
+from protocol.messages.values import TaskState
+from protocol.resources import parse_resources
 from rlog.spaces import messages
 from rlog.spaces.commands import ChangeSpace
 from rlog.spaces.messages import (
@@ -60,6 +63,12 @@ def busy_leader() -> Leader:
     leader.submit(ReviveOffers(F1, Revive()))
     leader.submit(SetWeight("web", 2500))
     leader.submit(SetQuota("web", {"cpus": 1000}, {"cpus": 9000}))
+    leader.submit(ReserveByOperator("a1", Reserve(role="web", resources=parse_resources("cpus:1"))))
+    leader.advance(SECOND_NS)
+    leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description("t2"))))
+    leader.submit(UnreserveByOperator("a1", "r1", when_free=True))
+    leader.submit(UpdateStatuses(A1, (status("t2", TaskState.FINISHED, 1, 2),)))
+    leader.advance(SECOND_NS)
     leader.submit(KillTasks(F1, (KillTask("t1"),)))
     leader.submit(RegisterAgent(registration(A2), "p", 4))
     leader.submit(DeactivateAgent(A2, "op"))
@@ -116,7 +125,7 @@ def test_restored_log_gives_no_number_that_its_lost_end_may_have_given() -> None
     newest = FrameworkId("fw-102")
     accept = acceptance(offers_of(leader, newest)[0], description())
     leader.submit(AcceptOffers(newest, accept))
-    assert [task.launch for task in leader.state.tasks.values()] == [1002]
+    assert [task.launch for task in leader.state.tasks.values()] == [1003]
 
 
 def test_example_survives_another_leader() -> None:

@@ -68,6 +68,7 @@ class Desk:
             self.query,
             LogDesk(lambda: MASTERS, self.change_members, self),
             lambda state, asked: (),
+            lambda state, command: self.outcome,
             SilentMasterProbe(),
         )
 
