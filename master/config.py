@@ -22,6 +22,7 @@ class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_onl
     sorter: Literal["drf", "random"] = "drf"  # who is offered first: who has least, or chance
     fairness_excludes: tuple[str, ...] = ()  # resources that count for nobody's share
     offer_timeout_s: Seconds = 60.0  # age at which an unanswered offer is taken back
+    offer_yield_s: Seconds = 2.0  # and at which it is when somebody else asked for what is in it
 
     @property
     def agent_timeout_ns(self) -> int:
@@ -30,6 +31,10 @@ class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_onl
     @property
     def offer_timeout_ns(self) -> int:
         return int(self.offer_timeout_s * SECOND_NS)
+
+    @property
+    def offer_yield_ns(self) -> int:
+        return int(self.offer_yield_s * SECOND_NS)
 
 
 def load_config(

@@ -170,6 +170,7 @@ def read_totals(master: Master) -> ClusterTotals | None:
         shares=shares,
         holdings=holdings,
         offers_outstanding=found.offers,
+        frameworks_backed_off=found.backed_off,
     )
 
 

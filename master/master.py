@@ -174,6 +174,7 @@ def _settings(config: MasterConfig) -> Settings:
     return Settings(
         agent_timeout_ns=config.agent_timeout_ns,
         offer_timeout_ns=config.offer_timeout_ns,
+        offer_yield_ns=config.offer_yield_ns,
         sorter=config.sorter,
         fairness_excludes=frozenset(config.fairness_excludes),
     )

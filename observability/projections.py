@@ -51,6 +51,7 @@ class ClusterTotals:
     shares: tuple[Share, ...] = ()
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
+    frameworks_backed_off: int = 0
 
 
 def amount_in_units(name: str, amount: int) -> float:
@@ -84,6 +85,11 @@ class ClusterCollector(Collector):
             "quorate_offers_outstanding",
             "Offers that nobody answered yet.",
             value=totals.offers_outstanding,
+        )
+        yield GaugeMetricFamily(
+            "quorate_frameworks_backed_off",
+            "Frameworks that are offered nothing for a while, as they used nothing of it.",
+            value=totals.frameworks_backed_off,
         )
         yield from self._fairness(totals.shares)
         yield amounts_by_label(

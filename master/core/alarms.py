@@ -20,3 +20,5 @@ class AlarmKind(IntEnum):
     FRAMEWORK_IDLE = 12
     AGENT_DRAIN = 13
     RESERVATION_ENDS = 14
+    BACK_OFF_ENDS = 15
+    DEMAND_WAITS = 16

@@ -55,15 +55,15 @@ def draft_pass(draft: Draft, state: State) -> None:
 
 def draft_answer(
     draft: Draft, state: State, framework_id: FrameworkId, stated: tuple[str, Demand]
-) -> None:
+) -> bool:
     """Offer a framework what it has just said that it wants, of what nobody else wanted.
 
-    What is too much to look at is left to the next pass.
+    What is too much to look at is left to the next pass. Returns whether that was all it wants.
     """
     soft, settings, (role, demand) = state.soft, draft.settings, stated
     if soft.ledger is None:
         draft.soft.append(AllIdleTouched(draft.now_ns))
-        return
+        return demand.is_met
     wishes = Wishes(state, settings, draft.now_ns)
     left = wishes.state_demand(framework_id, role, demand)
     looked_at = tuple(islice(soft.idle.items(), settings.request_agents_max))
@@ -82,6 +82,7 @@ def draft_answer(
     is_more = len(looked_at) < len(soft.idle) or len(agent_ids) == settings.request_offers_max
     if any(left) and is_more:
         draft.soft.append(AllIdleTouched(draft.now_ns + settings.allocation_delay_ns))
+    return not any(left)
 
 
 def draft_offers(draft: Draft, state: State, grants: Iterable[Grant]) -> None:

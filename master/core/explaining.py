@@ -12,7 +12,7 @@ from master.core.explaining_tasks import explain_task, find_launch
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
 from master.core.shortages import explain_demand, reason_of_agent
-from master.core.standing import demand_of
+from master.core.standing import back_off_of, demand_of
 from master.core.state import State, charged_by_role, shared_capacity, weight_of
 from master.core.validity import format_duration
 from master.core.wishes import Wishes
@@ -77,6 +77,7 @@ class _Explainer:
                 text = "it wants no offers in this role until it revives them"
                 yield Finding(role, "SUPPRESSED", text)
                 continue
+            yield from self._explain_back_off(framework.id, role)
             demand = demand_of(self._state, framework.id, role)
             if demand is not None:
                 yield from explain_demand(self._state, role, demand)
@@ -114,6 +115,16 @@ class _Explainer:
             f"number {place} of {len(order)} roles to be served, at {percent:.1f}% over its weight"
         )
         yield Finding(role, "TURN", text, len(before), _named(before, NAMED_MAX))
+
+    def _explain_back_off(self, framework_id: FrameworkId, role: str) -> Iterator[Finding]:
+        back_off = back_off_of(self._state, framework_id, role)
+        if back_off is not None and back_off.is_paused:
+            seconds = -(-(back_off.until_ns - self._state.now_ns) // SECOND_NS)
+            text = (
+                f"backed off: {back_off.rounds} times in a row it used nothing of what it was "
+                f"offered; nothing is for {max(1, seconds)} s more"
+            )
+            yield Finding(role, "BACKED_OFF", text)
 
     def _explain_rank(self, framework_id: str, role: str) -> Iterator[Finding]:
         """Say who in the role is served earlier."""
@@ -181,6 +192,9 @@ class _Explainer:
         supply = Supply(agent.id, free.capped(caps), own)
         if not own and not self._wishes.is_worth_offering(supply.resources):
             return _Reason("KEPT_BY_QUOTAS", "kept back by quotas: limits, or others' guarantees")
+        back_off = back_off_of(state, FrameworkId(framework_id), role)
+        if back_off is not None and back_off.is_paused:
+            return _Reason("BACKED_OFF", "free, but it is backed off")
         demand = demand_of(state, FrameworkId(framework_id), role)
         if demand is not None and (unfit := reason_of_agent(state, agent, demand)):
             return _Reason(*unfit)

@@ -221,6 +221,12 @@ def _check_standing(state: State) -> None:
             anew = Demand(replace(want, count=count) for want, count in demand.all_left)
             cover_offers(state, framework_id, role, anew)
             assert anew.left == demand.left, (framework_id, role)
+    for framework_id, back_offs in soft.back_offs.items():
+        assert framework_id in soft.framework_links
+        for role, back_off in back_offs.items():
+            assert role in state.frameworks[framework_id].roles
+            subject = (AlarmKind.BACK_OFF_ENDS, (framework_id, role))
+            assert not back_off.is_paused or subject in soft.alarms.wanted
     for agent_id, resources in soft.idle.items():
         assert agent_id in soft.agent_links
         if agent_id not in soft.touched:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from master.core import agents, duty, frameworks, keeping, reservations
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
+from master.core.backoff import ring_back_off_ends
 from master.core.draft import Draft, Outcome, put
 from master.core.effects import Effect
 from master.core.events import ClusterFounded, LeadershipTaken, LogRestored
-from master.core.offers import close_offers
+from master.core.offers import ring_offer_old
 from master.core.orders import order_kill, order_launch, order_updates
 from master.core.records import Task
 from master.core.settings import Settings
@@ -17,7 +18,8 @@ from master.core.soft import LeadershipBegun, RefusalEnded
 from master.core.state import State
 from master.core.tasks import draft_answers
 from master.core.validity import format_duration
-from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
+from master.core.waiting import ring_demand_waits
+from protocol.ids import AgentId, FrameworkId, TaskKey
 from protocol.messages.values import TaskState
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import run_leases
@@ -157,10 +159,6 @@ def _ring_framework_idle(draft: Draft, state: State, key: tuple[str, ...]) -> No
         frameworks.draft_removal(draft, state, framework, text)
 
 
-def _ring_offer_old(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    close_offers(draft, state, (OfferId(key[0]),), is_told=True)
-
-
 def _ring_refusal_ends(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     framework_id, role, agent_id = key
     draft.soft.append(RefusalEnded(FrameworkId(framework_id), role, AgentId(agent_id)))
@@ -204,7 +202,9 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
     AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,
     AlarmKind.LEASE_ENDS: keeping.ring_lease_ends,
-    AlarmKind.OFFER_OLD: _ring_offer_old,
+    AlarmKind.OFFER_OLD: ring_offer_old,
+    AlarmKind.BACK_OFF_ENDS: ring_back_off_ends,
+    AlarmKind.DEMAND_WAITS: ring_demand_waits,
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,
     AlarmKind.LAUNCH_UNANSWERED: _ring_launch_unanswered,
     AlarmKind.KILL_UNANSWERED: _ring_kill_unanswered,

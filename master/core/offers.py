@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from master.core.accepts import Acceptance
+from master.core.backoff import draft_used, draft_wasted
 from master.core.draft import Draft, Outcome, put
 from master.core.reasons import Reason
 from master.core.records import Offer, Refusal
@@ -14,7 +15,7 @@ from master.core.state import State, find_framework
 from master.core.validity import OFFERS_MAX, OPERATIONS_MAX, check_count, check_duration
 from protocol.decision import Refused
 from protocol.ids import FrameworkId, OfferId
-from protocol.messages.framework import Accept, Decline
+from protocol.messages.framework import Accept, Decline, KillTask
 from protocol.resources import Resources
 
 
@@ -62,6 +63,10 @@ def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Se
     close_offers(draft, state, accept.offers, is_told=False)
     if offers and (tasks := acceptance.launched):
         draft.soft.append(DemandServed(framework.id, offers[0].role, tasks))
+    if all(isinstance(each, KillTask) for each in accept.operations):
+        draft_wasted(draft, state, offers)
+    elif offers:
+        draft_used(draft, state, framework.id, offers[0].role)
     if offers:
         _refuse(draft, state, (offers[0], acceptance.left.refused), accept.refuse_ns)
     return draft.decision()
@@ -73,7 +78,7 @@ def decide_decline(
     """Take the offers back and leave their agents' resources to others for a while.
 
     A refusal of 0 is the default one. It ends early when the agent has more to give than was
-    refused, or by a revive.
+    refused, or by a revive. Who declines all the time is offered less often.
     Refuses: UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED, TOO_MANY, BAD_DURATION, FOREIGN_OFFER, and
     UNKNOWN_OFFER when none of the offers is open any more.
     """
@@ -94,7 +99,20 @@ def decide_decline(
     close_offers(draft, state, known, is_told=False)
     for offer in offers:
         _refuse(draft, state, (offer, offer.resources), decline.refuse_ns)
+    draft_wasted(draft, state, offers)
     return draft.decision()
+
+
+def ring_offer_old(draft: Draft, state: State, key: tuple[str, ...]) -> None:
+    """Take an offer back that nobody answers, as if it had been declined."""
+    take_back(draft, state, state.soft.offers[OfferId(key[0])])
+
+
+def take_back(draft: Draft, state: State, offer: Offer) -> None:
+    """Take an offer back from who holds it for too long, and leave it to others for a while."""
+    close_offers(draft, state, (offer.id,), is_told=True)
+    _refuse(draft, state, (offer, offer.resources), 0)
+    draft_wasted(draft, state, (offer,))
 
 
 def close_offers(draft: Draft, state: State, offer_ids: Iterable[str], *, is_told: bool) -> None:

@@ -197,6 +197,17 @@ class Refusal:
     until_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """How often in a row a framework has used nothing of what it was offered: soft state."""
+
+    rounds: int = 0
+    counted_ns: int = 0  # when the last of them was
+    until_ns: int = 0
+    revived_ns: int = 0  # when a revive last ended a pause
+    is_paused: bool = False
+
+
 def unreserved_of(resources: Resources, draws: tuple[Draw, ...]) -> Resources:
     """Return what of some resources is not taken of reservations."""
     if not draws:

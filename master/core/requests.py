@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from master.allocator.demand import Demand, Want
+from master.core.alarms import AlarmKind
 from master.core.allocation import draft_answer
 from master.core.draft import Draft, Outcome
 from master.core.reasons import Reason
@@ -59,7 +60,9 @@ def decide_request(
     draft = Draft(now_ns, settings)
     draft.soft.append(DemandStated(framework.id, role, demand))
     if role not in framework.suppressed:
-        draft_answer(draft, state, framework.id, (role, demand))
+        is_met = draft_answer(draft, state, framework.id, (role, demand))
+        if not is_met:
+            draft.alarm(AlarmKind.DEMAND_WAITS, (), 0)
     return draft.decision()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from master.allocator.tree import WEIGHT_MILLI
+from master.core.backoff import draft_lifted
 from master.core.draft import Draft, Outcome
 from master.core.events import RolesRevived, RolesSuppressed, WeightSet
 from master.core.reasons import Reason
@@ -43,6 +44,8 @@ class SetWeight:
 def decide_revive(state: State, command: ReviveOffers, now_ns: int, settings: Settings) -> Outcome:
     """Forget the framework's refusals in these roles, or in all, and that it wanted nothing.
 
+    Who declines and revives in turn stays backed off.
+
     Refuses: UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED, NOT_ITS_ROLE.
     """
     framework = find_framework(state, command.framework_id)
@@ -55,8 +58,10 @@ def decide_revive(state: State, command: ReviveOffers, now_ns: int, settings: Se
     silent = tuple(role for role in roles if role in framework.suppressed)
     if silent:
         draft.events.append(RolesRevived(framework.id, silent))
-    draft.soft.append(RefusalsCleared(framework.id, roles))
-    draft.soft.append(AllTouched(now_ns + settings.allocation_delay_ns))
+    lifted = tuple(role for role in roles if not draft_lifted(draft, state, framework.id, role))
+    if lifted:
+        draft.soft.append(RefusalsCleared(framework.id, lifted))
+        draft.soft.append(AllTouched(now_ns + settings.allocation_delay_ns))
     return draft.decision()
 
 

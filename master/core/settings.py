@@ -16,6 +16,7 @@ class Settings:
     agent_removal_ns: int = 7 * DAY_NS  # unreachable, until it is forgotten and its tasks are gone
     framework_grace_ns: int = 60 * SECOND_NS  # to come back to a new leader, at the least
     offer_timeout_ns: int = 60 * SECOND_NS
+    offer_yield_ns: int = 2 * SECOND_NS  # of who never said what it wants, when others did and wait
     refuse_default_ns: int = 5 * SECOND_NS
     refuse_max_ns: int = 365 * DAY_NS
     failover_max_ns: int = 10 * 365 * DAY_NS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from master.allocator.demand import Demand
-from master.core.records import Agent, Offer
+from master.core.records import Agent, BackOff, Offer
 from master.core.state import State, charge
 from protocol.ids import AgentId, FrameworkId
 from protocol.resources import Resources
@@ -31,7 +31,22 @@ class DemandServed:
     tasks: tuple[Resources, ...]
 
 
-StandingEvent: TypeAlias = DemandStated | DemandServed
+@dataclass(frozen=True, slots=True)
+class BackOffSet:
+    framework_id: FrameworkId
+    role: str
+    back_off: BackOff
+
+
+@dataclass(frozen=True, slots=True)
+class BackOffCleared:
+    """The framework has used something of what it was offered."""
+
+    framework_id: FrameworkId
+    role: str
+
+
+StandingEvent: TypeAlias = DemandStated | DemandServed | BackOffSet | BackOffCleared
 
 
 def apply_demand_stated(state: State, event: DemandStated) -> None:
@@ -45,6 +60,19 @@ def apply_demand_served(state: State, event: DemandServed) -> None:
         for each in event.tasks:
             demand.launched(each.quantities)
         settle(state, event.framework_id, event.role)
+
+
+def apply_back_off_set(state: State, event: BackOffSet) -> None:
+    state.soft.back_offs.setdefault(event.framework_id, {})[event.role] = event.back_off
+    settle(state, event.framework_id, event.role)
+
+
+def apply_back_off_cleared(state: State, event: BackOffCleared) -> None:
+    by_role = state.soft.back_offs[event.framework_id]
+    del by_role[event.role]
+    if not by_role:
+        del state.soft.back_offs[event.framework_id]
+    settle(state, event.framework_id, event.role)
 
 
 def cover_offers(state: State, framework_id: FrameworkId, role: str, demand: Demand) -> None:
@@ -74,11 +102,18 @@ def note_closed(state: State, offer: Offer) -> None:
 def forget(state: State, framework_id: FrameworkId) -> None:
     """Begin anew with a framework: another scheduler may want other things."""
     state.soft.demands.pop(framework_id, None)
+    state.soft.back_offs.pop(framework_id, None)
 
 
 def demand_of(state: State, framework_id: FrameworkId, role: str) -> Demand | None:
     """Return what a framework has said that it wants in a role, None when it never said."""
     by_role = state.soft.demands.get(framework_id)
+    return None if by_role is None else by_role.get(role)
+
+
+def back_off_of(state: State, framework_id: FrameworkId, role: str) -> BackOff | None:
+    """Return how a framework has wasted offers in a role, None when it used the last ones."""
+    by_role = state.soft.back_offs.get(framework_id)
     return None if by_role is None else by_role.get(role)
 
 
@@ -95,9 +130,12 @@ def wanted_by_role(state: State) -> dict[str, dict[str, int]]:
 
 
 def is_resting(state: State, framework_id: FrameworkId, role: str) -> bool:
-    """Whether a framework is given nothing in a role: it wants nothing more than it is offered."""
+    """Whether a framework is given nothing in a role: it wants no more than it is offered, or it
+    has been offered too much in vain.
+    """
     demand = demand_of(state, framework_id, role)
-    return demand is not None and demand.is_met
+    back_off = back_off_of(state, framework_id, role)
+    return (demand is not None and demand.is_met) or (back_off is not None and back_off.is_paused)
 
 
 def settle(state: State, framework_id: FrameworkId, role: str) -> None:
@@ -114,4 +152,6 @@ def _agent_of(state: State, offer: Offer) -> tuple[AgentId, Agent]:
 APPLY: dict[type, Callable[[State, Any], None]] = {
     DemandStated: apply_demand_stated,
     DemandServed: apply_demand_served,
+    BackOffSet: apply_back_off_set,
+    BackOffCleared: apply_back_off_cleared,
 }

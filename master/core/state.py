@@ -8,7 +8,7 @@ from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
-from master.core.records import Agent, Declaration, Framework, Offer, Refusal, Task
+from master.core.records import Agent, BackOff, Declaration, Framework, Offer, Refusal, Task
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.resources import EMPTY, Resources
@@ -35,6 +35,7 @@ class Soft:
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
     idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
     demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
+    back_offs: dict[FrameworkId, dict[str, BackOff]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
 

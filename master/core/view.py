@@ -71,6 +71,7 @@ class Totals:
     tasks_ended: dict[str, int]  # ever
     offers: int
     roles: tuple[RoleView, ...]
+    backed_off: int = 0  # frameworks, in any of their roles
 
 
 def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
@@ -223,6 +224,10 @@ def totals(state: State) -> Totals:
         tasks_ended=dict(state.ended_counts),
         offers=len(state.soft.offers),
         roles=view_roles(state),
+        backed_off=sum(
+            any(each.is_paused for each in by_role.values())
+            for by_role in state.soft.back_offs.values()
+        ),
     )
 
 
