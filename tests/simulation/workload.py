@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from protocol.ids import task_key
-from protocol.messages.framework import Offer
+from protocol.messages.framework import Offer, Want
 from protocol.messages.values import TaskDescription, TaskStatus
+from protocol.quantities import listed_quantities
 from protocol.resources import Resources, parse_resources
 from protocol.states import is_ended
 from schedulers.driver import Driver
@@ -30,6 +31,7 @@ class Plan:
     role: str
     tasks_left: int
     token: str
+    is_asking: bool = False  # says what it wants, and is offered that
     numbers: int = 0
     open_tasks: dict[str, None] = field(default_factory=dict)
     seen: set[tuple[int, int]] = field(default_factory=set)  # (launch, sequence)
@@ -49,6 +51,13 @@ class SeededScheduler(Scheduler):
         self._framework = driver.framework_id
         for status in tasks:
             self.plan.open_tasks[status.task_id] = None
+        self.ask(driver)
+
+    def ask(self, driver: Driver) -> None:
+        """Say what is wanted by now."""
+        if self.plan.is_asking:
+            want = Want(listed_quantities(DEMAND.quantities), self.plan.tasks_left)
+            driver.request((want,) if self.plan.tasks_left else ())
 
     def offered(self, driver: Driver, offers: Sequence[Offer]) -> None:
         for offer in offers:
@@ -90,6 +99,7 @@ class SeededScheduler(Scheduler):
         for task in self.calls.pop(call, ()):
             self._checkers.refused(self._key(task))
             self.plan.tasks_left += 1
+        self.ask(driver)
 
     def updated(self, driver: Driver, status: TaskStatus) -> None:
         stamp = (status.launch, status.sequence)
@@ -126,6 +136,8 @@ class SchedulerHost(ClientHost):
 
     def go_on(self) -> None:
         self.plan.tasks_left += 1
+        if self.driver and self.scheduler and self.driver.is_subscribed:
+            self.scheduler.ask(self.driver)
 
     async def run(self) -> None:
         framework = Framework(

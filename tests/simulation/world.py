@@ -67,7 +67,13 @@ class World:
                 self.cluster,
                 self.checkers,
                 f"f{n + 1}",
-                Plan(f"seeded-{n + 1}", f"role{n % 2 + 1}", shape.tasks, f"token-{n + 1}"),
+                Plan(
+                    f"seeded-{n + 1}",
+                    f"role{n % 2 + 1}",
+                    shape.tasks,
+                    f"token-{n + 1}",
+                    is_asking=n % 3 == 1,
+                ),
             )
             for n in range(shape.schedulers)
         ]
