@@ -22,6 +22,7 @@ from master.core.events import (
     KillRequested,
     LeadershipTaken,
     LogRestored,
+    PolicySet,
     QuotaSet,
     ReservationEnding,
     ResourcesReserved,
@@ -620,6 +621,27 @@ def write_reservation_ending(message: ReservationEnding, builder: Any) -> None:
         put(_RESERVATION_ENDING__RESERVATION, message.reservation)
 
 
+_POLICY_SET = _EVENTS.PolicySet.schema.fields
+_POLICY_SET__ROLE = _POLICY_SET["role"]
+_POLICY_SET__LEAST = _POLICY_SET["least"]
+
+
+def read_policy_set(reader: Any) -> PolicySet:
+    get = reader._get_by_field
+    return PolicySet(
+        get(_POLICY_SET__ROLE),
+        schema.read_structs(get(_POLICY_SET__LEAST), read_quantity, 2),
+    )
+
+
+def write_policy_set(message: PolicySet, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_POLICY_SET__ROLE, message.role)
+    if message.least:
+        schema.write_structs(builder, _POLICY_SET__LEAST, message.least, write_quantity)
+
+
 _AGENT_REMOVED = _EVENTS.AgentRemoved.schema.fields
 _AGENT_REMOVED__AGENT_ID = _AGENT_REMOVED["agentId"]
 
@@ -805,6 +827,7 @@ _EVENT__AGENT_DECLARED_GONE = _EVENT["agentDeclaredGone"]
 _EVENT__RESOURCES_RESERVED = _EVENT["resourcesReserved"]
 _EVENT__RESOURCES_UNRESERVED = _EVENT["resourcesUnreserved"]
 _EVENT__RESERVATION_ENDING = _EVENT["reservationEnding"]
+_EVENT__POLICY_SET = _EVENT["policySet"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -840,6 +863,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "resourcesReserved": (_EVENT__RESOURCES_RESERVED, read_resources_reserved, 15),
     "resourcesUnreserved": (_EVENT__RESOURCES_UNRESERVED, read_resources_unreserved, 6),
     "reservationEnding": (_EVENT__RESERVATION_ENDING, read_reservation_ending, 2),
+    "policySet": (_EVENT__POLICY_SET, read_policy_set, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -875,6 +899,7 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ResourcesReserved: (_EVENT__RESOURCES_RESERVED, write_resources_reserved),
     ResourcesUnreserved: (_EVENT__RESOURCES_UNRESERVED, write_resources_unreserved),
     ReservationEnding: (_EVENT__RESERVATION_ENDING, write_reservation_ending),
+    PolicySet: (_EVENT__POLICY_SET, write_policy_set),
 }
 
 

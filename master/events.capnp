@@ -28,6 +28,7 @@ struct QuotaSet { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(
 struct ResourcesReserved { agentId @0 :Text; reservation @1 :V.Reservation; source @2 :Text; }   # its resources are what it gains
 struct ResourcesUnreserved { agentId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # back to what it was refined out of
 struct ReservationEnding { agentId @0 :Text; reservation @1 :Text; }   # what is in use of it is let go when that has ended
+struct PolicySet { role @0 :Text; least @1 :List(V.Quantity); }   # nothing: none
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
 struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothing of it is offered; its tasks run on
 struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
@@ -52,5 +53,6 @@ struct Event { union {
   frameworkLeft @25 :FrameworkLeft; quotaSet @26 :QuotaSet;
   agentDeactivated @27 :AgentDeactivated; agentActivated @28 :AgentActivated; drainBegun @29 :DrainBegun; agentDeclaredGone @30 :AgentDeclaredGone;
   resourcesReserved @31 :ResourcesReserved; resourcesUnreserved @32 :ResourcesUnreserved; reservationEnding @33 :ReservationEnding;
+  policySet @34 :PolicySet;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -10,6 +10,7 @@ from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainA
 from master.core.frameworks import TeardownFramework
 from master.core.holdings_view import view_reservations
 from master.core.machine import Command
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import SetWeight
@@ -36,12 +37,14 @@ from protocol.messages.operator import (
     ListAgents,
     ListFrameworks,
     ListOffers,
+    ListPolicies,
     ListQuotas,
     ListReservations,
     ListRoles,
     ListTasks,
     OfferList,
     OperatorMessage,
+    Policies,
     Quotas,
     RemoveFramework,
     Reservations,
@@ -52,6 +55,7 @@ from protocol.messages.operator import DeactivateAgent as DeactivateCall
 from protocol.messages.operator import DeclareGone as DeclareGoneCall
 from protocol.messages.operator import DrainAgent as DrainCall
 from protocol.messages.operator import ReserveByOperator as ReserveCall
+from protocol.messages.operator import SetPolicy as SetPolicyCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.messages.operator import UnreserveByOperator as UnreserveCall
@@ -63,14 +67,22 @@ PAGE_ITEMS_MAX = 1000
 
 DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
 List: TypeAlias = (
-    ListAgents | ListFrameworks | ListTasks | ListOffers | ListRoles | ListQuotas | ListReservations
+    ListAgents
+    | ListFrameworks
+    | ListTasks
+    | ListOffers
+    | ListRoles
+    | ListQuotas
+    | ListPolicies
+    | ListReservations
 )
-Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Reservations
+Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Policies | Reservations
 Change: TypeAlias = (
     KillTaskByOperator
     | RemoveFramework
     | SetWeightCall
     | SetQuotaCall
+    | SetPolicyCall
     | ReserveCall
     | UnreserveCall
     | DutyCall
@@ -188,6 +200,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view.view_quotas(state, page)
         case ListReservations():
             return view_reservations(state, page)
+        case ListPolicies():
+            return view.view_policies(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -208,6 +222,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return Quotas(request.call, items, is_more)
         case ListReservations():
             return Reservations(request.call, items, is_more)
+        case ListPolicies():
+            return Policies(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:
@@ -234,6 +250,8 @@ def _command_of(request: Change, peer: Link) -> Command:
         case SetQuotaCall():
             guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
             return SetQuota(request.role, guarantee, limit, request.force)
+        case SetPolicyCall():
+            return SetPolicy(request.role, amounts_of(request.least))
         case ReserveCall():
             return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)
         case UnreserveCall():

@@ -10,7 +10,9 @@ struct Subscribe {
   roles @6 :List(Text);
   failoverTimeoutNs @7 :Int64;    # how long its tasks live on without it
   labels @8 :List(V.Label);
+  filters @9 :List(OfferFilter);  # of the offers that it can use, those that one of the filters of their role lets through; none: all
 }
+struct OfferFilter { role @0 :Text; constraints @1 :List(V.Constraint); least @2 :List(V.Quantity); }   # no role: in all of them
 struct Subscribed { call @0 :UInt64; frameworkId @1 :Text; tasks @2 :List(V.TaskStatus); }  # tasks: all that are not terminal
 
 struct LaunchTask {

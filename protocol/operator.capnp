@@ -21,6 +21,8 @@ struct UnreserveByOperator {
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
+struct SetPolicy { call @0 :UInt64; role @1 :Text; least @2 :List(V.Quantity); }   # how a role and all below it are offered anything; nothing: as above it
+struct ListPolicies { call @0 :UInt64; after @1 :Text; }
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
 struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; taskId @3 :Text; }   # why a framework or a role is, or is not, offered anything; of a task what it waits for
 struct DeactivateAgent { call @0 :UInt64; agentId @1 :Text; }          # offer nothing of it; its tasks run on
@@ -63,6 +65,7 @@ struct TaskView {
 }
 struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; }
 struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
+struct PolicyView { role @0 :Text; least @1 :List(V.Quantity); }
 struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text;
   wanted @6 :List(V.Quantity); wantedTasks @7 :UInt64; }       # wanted: asked for and not offered yet; by its frameworks, and those below it
 struct ReservationView {
@@ -78,6 +81,7 @@ struct OfferList { call @0 :UInt64; offers @1 :List(OfferView); isMore @2 :Bool;
 struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
 struct Quotas { call @0 :UInt64; quotas @1 :List(QuotaView); isMore @2 :Bool; }
 struct Reservations { call @0 :UInt64; reservations @1 :List(ReservationView); isMore @2 :Bool; }
+struct Policies { call @0 :UInt64; policies @1 :List(PolicyView); isMore @2 :Bool; }
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -107,4 +111,5 @@ struct OperatorMessage { union {
   deactivateAgent @35 :DeactivateAgent; activateAgent @36 :ActivateAgent; drainAgent @37 :DrainAgent; declareGone @38 :DeclareGone;
   listReservations @39 :ListReservations; reservations @40 :Reservations;
   reserveByOperator @41 :ReserveByOperator; unreserveByOperator @42 :UnreserveByOperator;
+  setPolicy @43 :SetPolicy; listPolicies @44 :ListPolicies; policies @45 :Policies;
 } }

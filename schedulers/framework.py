@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from protocol.credentials import Credentials, load_credentials
 from protocol.handshake import LinkIdentity
-from protocol.messages.framework import Offer, Subscribe
+from protocol.messages.framework import Offer, OfferFilter, Subscribe
 from protocol.messages.link import LinkRole
 from protocol.messages.values import Label, TaskStatus
 
@@ -40,6 +40,7 @@ class Framework:
     principal: str = ""
     credentials: Credentials = field(default_factory=Credentials.insecure, repr=False)
     labels: tuple[Label, ...] = ()
+    filters: tuple[OfferFilter, ...] = ()  # of all offers, those that one of its role lets through
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -58,6 +59,7 @@ class Framework:
             roles=self.roles,
             failover_timeout_ns=int(self.failover_timeout_s * 1e9),
             labels=self.labels,
+            filters=self.filters,
         )
 
     def identify(self) -> LinkIdentity:

@@ -161,6 +161,12 @@ class ReservationEnding:
 
 
 @record
+class PolicySet:
+    role: str = ""
+    least: tuple[Quantity, ...] = ()
+
+
+@record
 class AgentRemoved:
     agent_id: str = ""
 
@@ -237,6 +243,7 @@ Event: TypeAlias = (
     | ResourcesReserved
     | ResourcesUnreserved
     | ReservationEnding
+    | PolicySet
 )
 
 

@@ -9,6 +9,8 @@ from master.allocator.sorter import SHARE_UNITS, Sorter
 from master.allocator.tree import is_within, lineage
 from master.core.allocation import standings, supply_of
 from master.core.explaining_tasks import explain_task, find_launch
+from master.core.filters import describe_filters
+from master.core.policies import policy_of
 from master.core.records import Agent, Framework
 from master.core.settings import Settings
 from master.core.shortages import explain_demand, reason_of_agent
@@ -198,6 +200,12 @@ class _Explainer:
         demand = demand_of(state, FrameworkId(framework_id), role)
         if demand is not None and (unfit := reason_of_agent(state, agent, demand)):
             return _Reason(*unfit)
+        if self._wishes.is_filtered(framework_id, role, supply):
+            known = describe_filters(state.soft.filters[FrameworkId(framework_id)], role)
+            return _Reason("FILTERED", f"not what it said it can use: {known}")
+        if not self._wishes.is_large_enough(role, supply.resources):
+            least = format_quantities(policy_of(state, role).least)
+            return _Reason("BELOW_LEAST", f"with less free than the role is offered: {least}")
         if self._wishes.part_for(framework_id, role, supply, {}) is None:
             refusal = state.soft.refusals.get(FrameworkId(framework_id), {}).get((role, agent.id))
             if refusal is None:  # what quotas leave is too little for what it asks for

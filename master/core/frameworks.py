@@ -11,6 +11,7 @@ from master.core.events import (
     FrameworkRemoved,
     FrameworkSubscribed,
 )
+from master.core.filters import check_filters
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Framework, KillOrder
@@ -74,11 +75,14 @@ def decide_subscribe(
     """Let a new framework in, or a known one back; of two schedulers the newer one counts.
 
     A known token finds its framework again, so a repeated first call makes no second framework.
-    Refuses: what `check_subscribe` does, UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED, OTHER_PRINCIPAL,
-    TOO_MANY.
+    Refuses: what `check_subscribe` and `check_filters` do, UNKNOWN_FRAMEWORK, FRAMEWORK_REMOVED,
+    OTHER_PRINCIPAL, TOO_MANY.
     """
     subscribe = command.subscribe
-    if refused := check_subscribe(subscribe, settings):
+    refused = check_subscribe(subscribe, settings) or check_filters(
+        subscribe.filters, subscribe.roles
+    )
+    if refused:
         return refused
     known = _find_subscriber(state, command, settings)
     if isinstance(known, Refused):
@@ -106,7 +110,7 @@ def decide_subscribe(
             labels=subscribe.labels,
         )
     )
-    draft.soft.append(FrameworkAttached(framework_id, command.link))
+    draft.soft.append(FrameworkAttached(framework_id, command.link, subscribe.filters))
     draft.soft.append(RefusalsCleared(framework_id, known.roles if known else ()))
     draft.soft.append(AllTouched(now_ns + settings.allocation_delay_ns))
     statuses: list[TaskStatus] = []

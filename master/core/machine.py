@@ -11,6 +11,7 @@ from master.core import (
     keeping,
     leadership,
     offers,
+    policies,
     quotas,
     requests,
     reservations,
@@ -34,6 +35,7 @@ from master.core.frameworks import (
 )
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
@@ -71,6 +73,7 @@ Command: TypeAlias = (
     | SetQuota
     | ReserveByOperator
     | UnreserveByOperator
+    | SetPolicy
     | KillTasks
     | KillByOperator
     | ReconcileTasks
@@ -101,6 +104,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     SetQuota: quotas.decide_quota,
     ReserveByOperator: reservations.decide_reserve,
     UnreserveByOperator: reservations.decide_unreserve,
+    SetPolicy: policies.decide_policy,
     KillTasks: tasks.decide_kill,
     KillByOperator: tasks.decide_kill_by_operator,
     ReconcileTasks: tasks.decide_reconcile,
@@ -125,6 +129,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.ResourcesReserved: reservations.apply_reserved,
     of.ResourcesUnreserved: reservations.apply_unreserved,
     of.ReservationEnding: reservations.apply_ending,
+    of.PolicySet: policies.apply_policy_set,
     of.AgentAdmitted: agents.apply_agent_admitted,
     of.AgentUnreachable: agents.apply_agent_unreachable,
     of.AgentRemoved: agents.apply_agent_removed,

@@ -198,6 +198,13 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """How a role, and all below it, are offered anything."""
+
+    least: dict[str, int] = field(default_factory=dict)  # no smaller offer is made
+
+
+@dataclass(frozen=True, slots=True)
 class BackOff:
     """How often in a row a framework has used nothing of what it was offered: soft state."""
 

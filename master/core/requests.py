@@ -1,27 +1,24 @@
 """Requests: frameworks state what they want, and are offered it at once if it is free."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from master.allocator.demand import Demand, Want
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_answer
 from master.core.draft import Draft, Outcome
+from master.core.filters import check_constraints
 from master.core.reasons import Reason
 from master.core.settings import Settings
 from master.core.standing import DemandStated, cover_offers, demand_of
 from master.core.state import State, find_framework
-from master.core.validity import check_count, check_texts
+from master.core.validity import check_count
 from protocol.decision import Decision, Refused
 from protocol.ids import FrameworkId
 from protocol.messages import framework as wire
-from protocol.messages.values import Constraint
 from protocol.quantities import amounts_of, check_quantities
 
 WANTS_MAX = 64  # different sizes of tasks in one role; each is tried at every agent
 TASKS_MAX = 1_000_000  # of one size
-CONSTRAINTS_MAX = 16
-VALUES_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +75,8 @@ def _check_wants(wants: tuple[wire.Want, ...]) -> Refused | None:
             fault = fault or (None if amount else f"{name} is 0, leave it out")
         if fault:
             return Refused(Reason.BAD_RESOURCES, f"item {number} of the request: {fault}")
-        refused = check_count("tasks of one size", each.count, TASKS_MAX) or _check_constraints(
+        refused = check_count("tasks of one size", each.count, TASKS_MAX) or check_constraints(
             each.constraints
-        )
-        if refused:
-            return refused
-    return None
-
-
-def _check_constraints(constraints: Iterable[Constraint]) -> Refused | None:
-    constraints = tuple(constraints)
-    if refused := check_count(
-        "constraints of one size of tasks", len(constraints), CONSTRAINTS_MAX
-    ):
-        return refused
-    for each in constraints:
-        if not each.attribute:
-            return Refused(Reason.BAD_NAME, "a constraint names no attribute")
-        texts = ((f"value of {each.attribute[:40]}", value) for value in each.values)
-        refused = (
-            check_count("values of one constraint", len(each.values), VALUES_MAX)
-            or check_texts((("attribute", each.attribute),))
-            or check_texts(texts)
         )
         if refused:
             return refused

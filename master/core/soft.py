@@ -11,6 +11,7 @@ from master.core.records import Offer, Refusal, unreserved_quantities
 from master.core.standing import StandingEvent
 from master.core.state import Soft, State, charge, charge_role, credit, credit_role
 from protocol.ids import AgentId, FrameworkId, OfferId
+from protocol.messages.framework import OfferFilter
 from protocol.resources import Resources, sum_resources
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
@@ -73,6 +74,7 @@ class AgentDetached:
 class FrameworkAttached:
     framework_id: FrameworkId
     link: int
+    filters: tuple[OfferFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
     state.soft.framework_links[event.framework_id] = event.link
     state.soft.ledger = None
     standing.forget(state, event.framework_id)
+    if event.filters:
+        state.soft.filters[event.framework_id] = event.filters
     state.soft.alarms.cancel(AlarmKind.FRAMEWORK_ABSENT, (event.framework_id,))
 
 

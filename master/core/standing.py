@@ -103,6 +103,7 @@ def forget(state: State, framework_id: FrameworkId) -> None:
     """Begin anew with a framework: another scheduler may want other things."""
     state.soft.demands.pop(framework_id, None)
     state.soft.back_offs.pop(framework_id, None)
+    state.soft.filters.pop(framework_id, None)
 
 
 def demand_of(state: State, framework_id: FrameworkId, role: str) -> Demand | None:

@@ -8,9 +8,10 @@ from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
-from master.core.records import Agent, BackOff, Declaration, Framework, Offer, Refusal, Task
+from master.core.records import Agent, BackOff, Declaration, Framework, Offer, Policy, Refusal, Task
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
+from protocol.messages.framework import OfferFilter
 from protocol.resources import EMPTY, Resources
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
@@ -35,6 +36,7 @@ class Soft:
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
     idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
     demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
+    filters: dict[FrameworkId, tuple[OfferFilter, ...]] = field(default_factory=dict)
     back_offs: dict[FrameworkId, dict[str, BackOff]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
@@ -60,6 +62,7 @@ class State:
     tasks: dict[TaskKey, Task] = field(default_factory=dict)  # not ended, or not acknowledged
     weights: dict[str, int] = field(default_factory=dict)  # role → thousandths, where not 1
     quotas: dict[str, Quota] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
     allocated: dict[str, dict[str, int]] = field(default_factory=dict)  # role → quantities
     capacity: dict[str, int] = field(default_factory=dict)  # quantities of all reachable agents
     reserved: dict[str, dict[str, int]] = field(default_factory=dict)  # of `capacity`, by role

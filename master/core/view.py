@@ -22,6 +22,7 @@ from protocol.messages.operator import (
     AgentView,
     FrameworkView,
     OfferView,
+    PolicyView,
     QuotaView,
     RoleView,
     TaskView,
@@ -197,6 +198,13 @@ def view_quotas(state: State, page: Page | None = None) -> tuple[QuotaView, ...]
             )
         )
     return tuple(views)
+
+
+def view_policies(state: State, page: Page | None = None) -> tuple[PolicyView, ...]:
+    names = sorted(state.policies)
+    if page is not None:
+        names = page.take(names, str)
+    return tuple(PolicyView(role, listed_quantities(state.policies[role].least)) for role in names)
 
 
 def totals(state: State) -> Totals:

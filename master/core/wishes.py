@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from master.allocator.allocate import Grant, Supply
 from master.allocator.demand import NOTHING, Demand, take
+from master.core.filters import is_filtered
+from master.core.policies import policy_of
 from master.core.settings import Settings
 from master.core.standing import demand_of
 from master.core.state import State
@@ -39,15 +41,14 @@ class Wishes:
             self._state, FrameworkId(framework_id), role
         )
         if demand is None:
-            is_refused = self.is_refused(framework_id, role, supply)
-            return None if is_refused else supply
+            return supply if self._may_offer(framework_id, role, supply) else None
         left = self._left.get((framework_id, role))
         if left is None:
             left = self._left[framework_id, role] = demand.left
-        most = self._part(demand, left, supply, NOTHING)
-        if most is None or self.is_refused(framework_id, role, most):
+        most = self._part(demand, left, (role, supply), NOTHING)
+        if most is None or not self._may_offer(framework_id, role, most):
             return None
-        return self._part(demand, left, supply, step)
+        return self._part(demand, left, (role, supply), step)
 
     def grant(self, grant: Grant) -> None:
         left = self._left.get((grant.framework_id, grant.role))
@@ -74,13 +75,41 @@ class Wishes:
             and scalars.get("mem", 0) >= settings.memory_bytes_min
         )
 
+    def is_large_enough(self, role: str, resources: Resources) -> bool:
+        """Whether a role's policy lets so little be offered in it."""
+        if not self._state.policies:
+            return True
+        amounts = resources.quantities
+        least = policy_of(self._state, role).least
+        return all(amounts.get(name, 0) >= amount for name, amount in least.items())
+
+    def is_filtered(self, framework_id: str, role: str, supply: Supply) -> bool:
+        """Whether the framework cannot use this, as it said when it subscribed."""
+        filters = self._state.soft.filters.get(FrameworkId(framework_id))
+        if not filters:
+            return False
+        agent = self._state.agents[AgentId(supply.agent_id)]
+        return is_filtered(filters, role, agent, supply.everything)
+
+    def _may_offer(self, framework_id: str, role: str, supply: Supply) -> bool:
+        return (
+            not self.is_refused(framework_id, role, supply)
+            and self.is_large_enough(role, supply.everything)
+            and not self.is_filtered(framework_id, role, supply)
+        )
+
     def _part(
-        self, demand: Demand, left: list[int], supply: Supply, step: Mapping[str, int]
+        self,
+        demand: Demand,
+        left: list[int],
+        whole: tuple[str, Supply],
+        step: Mapping[str, int],
     ) -> Supply | None:
         """Return what serves the first want that the agent can serve, but nothing too small.
 
         What is reserved goes first: nobody else may have it.
         """
+        role, supply = whole
         agent = self._state.agents[AgentId(supply.agent_id)]
         amounts = supply.everything.quantities
         taken = take(demand.wants, left, (agent.id, agent), amounts, step)
@@ -92,6 +121,8 @@ class Wishes:
             caps[name] = count * amount
         caps["cpus"] = max(caps["cpus"], self._settings.cpus_min)
         caps["mem"] = max(caps["mem"], self._settings.memory_bytes_min)
+        for name, amount in policy_of(self._state, role).least.items():
+            caps[name] = max(caps.get(name, 0), amount)
         if not supply.reserved:
             return Supply(supply.agent_id, supply.resources.capped(caps))
         stocks = []

@@ -26,6 +26,7 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListMasters,
     ListOffers,
+    ListPolicies,
     ListQuotas,
     ListReservations,
     ListRoles,
@@ -34,6 +35,7 @@ from protocol.messages.operator import (
     MasterView,
     OfferList,
     OperatorMessage,
+    Policies,
     Quotas,
     Reservations,
     Roles,
@@ -51,7 +53,14 @@ REMEDIES = {
 T = TypeVar("T")
 A = TypeVar("A")
 List = (
-    ListAgents | ListFrameworks | ListOffers | ListQuotas | ListReservations | ListRoles | ListTasks
+    ListAgents
+    | ListFrameworks
+    | ListOffers
+    | ListPolicies
+    | ListQuotas
+    | ListReservations
+    | ListRoles
+    | ListTasks
 )
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
@@ -60,6 +69,7 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
     ListAgents: (Agents, "agents", lambda view: view.agent_id),
     ListFrameworks: (Frameworks, "frameworks", lambda view: view.framework_id),
     ListOffers: (OfferList, "offers", lambda view: view.offer_id),
+    ListPolicies: (Policies, "policies", lambda view: view.role),
     ListQuotas: (Quotas, "quotas", lambda view: view.role),
     ListReservations: (
         Reservations,

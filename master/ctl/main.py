@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeGuard
 
 import typer
 
-from master.ctl import agent, history, masters, quota, reservations
+from master.ctl import agent, history, masters, policy, quota, reservations
 from master.ctl.become import become
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(masters.app, name="masters")
 app.add_typer(quota.app, name="quota")
 app.add_typer(agent.app, name="agent", rich_help_panel=PANEL_DAEMONS)
+app.add_typer(policy.app, name="policy")
 app.add_typer(log_group, name="log")
 app.add_typer(history.app)
 app.add_typer(reservations.app)

@@ -8,6 +8,7 @@ from protocol.messages.operator import (
     FrameworkView,
     MasterView,
     OfferView,
+    PolicyView,
     QuotaView,
     ReservationView,
     RoleView,
@@ -170,6 +171,10 @@ def plain_quota(view: QuotaView) -> Plain:
     return {"role": view.role} | {part: _plain_quantities(getattr(view, part)) for part in parts}
 
 
+def plain_policy(view: PolicyView) -> Plain:
+    return {"role": view.role, "least": _plain_quantities(view.least)}
+
+
 def _plain_quantities(quantities: Iterable[Quantity]) -> Plain:
     return plain_resources(Resources({each.name: each.amount for each in quantities}))
 
@@ -188,5 +193,6 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     RoleView: plain_role,
     QuotaView: plain_quota,
     ReservationView: plain_reservation,
+    PolicyView: plain_policy,
     SpaceView: asdict,
 }

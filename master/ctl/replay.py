@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from master.core.state import State
-from master.core.view import view_agents, view_frameworks, view_quotas, view_roles, view_tasks
+from master.core.view import (
+    view_agents,
+    view_frameworks,
+    view_policies,
+    view_quotas,
+    view_roles,
+    view_tasks,
+)
 from master.ctl.kinds import AnyState, Kind, kind_of_archive
 from master.ctl.objects import PLAIN
 from master.ctl.past import Past
@@ -16,7 +23,14 @@ from master.ctl.progress import Advance, progress
 from master.ctl.tables import show
 from master.ctl.target import CommandError, MisuseError
 from protocol.errors import CorruptLog
-from protocol.messages.operator import AgentView, FrameworkView, QuotaView, RoleView, TaskView
+from protocol.messages.operator import (
+    AgentView,
+    FrameworkView,
+    PolicyView,
+    QuotaView,
+    RoleView,
+    TaskView,
+)
 from protocol.tables import open_console
 from rlog.archive import Archive, open_archive
 from rlog.log import Committed
@@ -133,6 +147,7 @@ def _show_state(replayed: Replay, form: str) -> None:
             TaskView: view_tasks(state, is_all=True),
             RoleView: view_roles(state),
             QuotaView: view_quotas(state),
+            PolicyView: view_policies(state),
         }
     else:
         views = {SpaceView: view_spaces(state.spaces)}

@@ -12,6 +12,7 @@ from protocol.messages.operator import (
     FrameworkView,
     MasterView,
     OfferView,
+    PolicyView,
     QuotaView,
     ReservationView,
     RoleView,
@@ -217,6 +218,10 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("RESERVED", lambda v, _: items(v.reservation.resources)),
         Column("IN USE", lambda v, _: items(v.allocated)),
         Column("ENDS", lambda v, now: ends(v.reservation.expires_ns, now), is_number=True),
+    ),
+    PolicyView: (
+        Column("ROLE", lambda v, _: v.role, shrinks=True),
+        Column("LEAST", lambda v, _: quantities(v.least)),
     ),
     SpaceView: (
         Column("SPACE", lambda v, _: v.space, shrinks=True),

@@ -37,6 +37,7 @@ from protocol.messages.framework import (
     LaunchTask,
     Leave,
     Offer,
+    OfferFilter,
     Offers,
     Operation,
     Reconcile,
@@ -55,6 +56,33 @@ from protocol.messages.framework import (
 
 _FRAMEWORK = schema.load("protocol/framework.capnp")
 
+_OFFER_FILTER = _FRAMEWORK.OfferFilter.schema.fields
+_OFFER_FILTER__ROLE = _OFFER_FILTER["role"]
+_OFFER_FILTER__CONSTRAINTS = _OFFER_FILTER["constraints"]
+_OFFER_FILTER__LEAST = _OFFER_FILTER["least"]
+
+
+def read_offer_filter(reader: Any) -> OfferFilter:
+    get = reader._get_by_field
+    return OfferFilter(
+        get(_OFFER_FILTER__ROLE),
+        schema.read_structs(get(_OFFER_FILTER__CONSTRAINTS), read_constraint, 3),
+        schema.read_structs(get(_OFFER_FILTER__LEAST), read_quantity, 2),
+    )
+
+
+def write_offer_filter(message: OfferFilter, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_OFFER_FILTER__ROLE, message.role)
+    if message.constraints:
+        schema.write_structs(
+            builder, _OFFER_FILTER__CONSTRAINTS, message.constraints, write_constraint
+        )
+    if message.least:
+        schema.write_structs(builder, _OFFER_FILTER__LEAST, message.least, write_quantity)
+
+
 _SUBSCRIBE = _FRAMEWORK.Subscribe.schema.fields
 _SUBSCRIBE__CALL = _SUBSCRIBE["call"]
 _SUBSCRIBE__FRAMEWORK_ID = _SUBSCRIBE["frameworkId"]
@@ -65,6 +93,7 @@ _SUBSCRIBE__HOSTNAME = _SUBSCRIBE["hostname"]
 _SUBSCRIBE__ROLES = _SUBSCRIBE["roles"]
 _SUBSCRIBE__FAILOVER_TIMEOUT_NS = _SUBSCRIBE["failoverTimeoutNs"]
 _SUBSCRIBE__LABELS = _SUBSCRIBE["labels"]
+_SUBSCRIBE__FILTERS = _SUBSCRIBE["filters"]
 
 
 def read_subscribe(reader: Any) -> Subscribe:
@@ -79,6 +108,7 @@ def read_subscribe(reader: Any) -> Subscribe:
         tuple(get(_SUBSCRIBE__ROLES)),
         get(_SUBSCRIBE__FAILOVER_TIMEOUT_NS),
         schema.read_structs(get(_SUBSCRIBE__LABELS), read_label, 2),
+        schema.read_structs(get(_SUBSCRIBE__FILTERS), read_offer_filter, 3),
     )
 
 
@@ -102,6 +132,8 @@ def write_subscribe(message: Subscribe, builder: Any) -> None:
         put(_SUBSCRIBE__FAILOVER_TIMEOUT_NS, message.failover_timeout_ns)
     if message.labels:
         schema.write_structs(builder, _SUBSCRIBE__LABELS, message.labels, write_label)
+    if message.filters:
+        schema.write_structs(builder, _SUBSCRIBE__FILTERS, message.filters, write_offer_filter)
 
 
 _SUBSCRIBED = _FRAMEWORK.Subscribed.schema.fields
@@ -728,7 +760,7 @@ _FRAMEWORK_MESSAGE__LEAVE = _FRAMEWORK_MESSAGE["leave"]
 _FRAMEWORK_MESSAGE__REQUEST = _FRAMEWORK_MESSAGE["request"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
-    "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 9),
+    "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 10),
     "subscribed": (_FRAMEWORK_MESSAGE__SUBSCRIBED, read_subscribed, 3),
     "accept": (_FRAMEWORK_MESSAGE__ACCEPT, read_accept, 4),
     "decline": (_FRAMEWORK_MESSAGE__DECLINE, read_decline, 3),

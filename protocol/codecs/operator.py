@@ -43,6 +43,7 @@ from protocol.messages.operator import (
     ListFrameworks,
     ListMasters,
     ListOffers,
+    ListPolicies,
     ListQuotas,
     ListReservations,
     ListRoles,
@@ -54,6 +55,8 @@ from protocol.messages.operator import (
     OfferList,
     OfferView,
     OperatorMessage,
+    Policies,
+    PolicyView,
     PromoteMaster,
     Quotas,
     QuotaView,
@@ -67,6 +70,7 @@ from protocol.messages.operator import (
     ReserveByOperator,
     Roles,
     RoleView,
+    SetPolicy,
     SetQuota,
     SetWeight,
     SnapshotPart,
@@ -431,6 +435,52 @@ def write_set_quota(message: SetQuota, builder: Any) -> None:
         schema.write_structs(builder, _SET_QUOTA__LIMIT, message.limit, write_quantity)
     if message.force:
         put(_SET_QUOTA__FORCE, message.force)
+
+
+_SET_POLICY = _OPERATOR.SetPolicy.schema.fields
+_SET_POLICY__CALL = _SET_POLICY["call"]
+_SET_POLICY__ROLE = _SET_POLICY["role"]
+_SET_POLICY__LEAST = _SET_POLICY["least"]
+
+
+def read_set_policy(reader: Any) -> SetPolicy:
+    get = reader._get_by_field
+    return SetPolicy(
+        get(_SET_POLICY__CALL),
+        get(_SET_POLICY__ROLE),
+        schema.read_structs(get(_SET_POLICY__LEAST), read_quantity, 2),
+    )
+
+
+def write_set_policy(message: SetPolicy, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SET_POLICY__CALL, message.call)
+    if message.role:
+        put(_SET_POLICY__ROLE, message.role)
+    if message.least:
+        schema.write_structs(builder, _SET_POLICY__LEAST, message.least, write_quantity)
+
+
+_LIST_POLICIES = _OPERATOR.ListPolicies.schema.fields
+_LIST_POLICIES__CALL = _LIST_POLICIES["call"]
+_LIST_POLICIES__AFTER = _LIST_POLICIES["after"]
+
+
+def read_list_policies(reader: Any) -> ListPolicies:
+    get = reader._get_by_field
+    return ListPolicies(
+        get(_LIST_POLICIES__CALL),
+        get(_LIST_POLICIES__AFTER),
+    )
+
+
+def write_list_policies(message: ListPolicies, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_POLICIES__CALL, message.call)
+    if message.after:
+        put(_LIST_POLICIES__AFTER, message.after)
 
 
 _SET_WEIGHT = _OPERATOR.SetWeight.schema.fields
@@ -1111,6 +1161,27 @@ def write_quota_view(message: QuotaView, builder: Any) -> None:
         schema.write_structs(builder, _QUOTA_VIEW__OFFERED, message.offered, write_quantity)
 
 
+_POLICY_VIEW = _OPERATOR.PolicyView.schema.fields
+_POLICY_VIEW__ROLE = _POLICY_VIEW["role"]
+_POLICY_VIEW__LEAST = _POLICY_VIEW["least"]
+
+
+def read_policy_view(reader: Any) -> PolicyView:
+    get = reader._get_by_field
+    return PolicyView(
+        get(_POLICY_VIEW__ROLE),
+        schema.read_structs(get(_POLICY_VIEW__LEAST), read_quantity, 2),
+    )
+
+
+def write_policy_view(message: PolicyView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_POLICY_VIEW__ROLE, message.role)
+    if message.least:
+        schema.write_structs(builder, _POLICY_VIEW__LEAST, message.least, write_quantity)
+
+
 _ROLE_VIEW = _OPERATOR.RoleView.schema.fields
 _ROLE_VIEW__ROLE = _ROLE_VIEW["role"]
 _ROLE_VIEW__WEIGHT_MILLI = _ROLE_VIEW["weightMilli"]
@@ -1394,6 +1465,31 @@ def write_reservations(message: Reservations, builder: Any) -> None:
         )
     if message.is_more:
         put(_RESERVATIONS__IS_MORE, message.is_more)
+
+
+_POLICIES = _OPERATOR.Policies.schema.fields
+_POLICIES__CALL = _POLICIES["call"]
+_POLICIES__POLICIES = _POLICIES["policies"]
+_POLICIES__IS_MORE = _POLICIES["isMore"]
+
+
+def read_policies(reader: Any) -> Policies:
+    get = reader._get_by_field
+    return Policies(
+        get(_POLICIES__CALL),
+        schema.read_structs(get(_POLICIES__POLICIES), read_policy_view, 2),
+        get(_POLICIES__IS_MORE),
+    )
+
+
+def write_policies(message: Policies, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_POLICIES__CALL, message.call)
+    if message.policies:
+        schema.write_structs(builder, _POLICIES__POLICIES, message.policies, write_policy_view)
+    if message.is_more:
+        put(_POLICIES__IS_MORE, message.is_more)
 
 
 _FINDING = _OPERATOR.Finding.schema.fields
@@ -1724,6 +1820,9 @@ _OPERATOR_MESSAGE__LIST_RESERVATIONS = _OPERATOR_MESSAGE["listReservations"]
 _OPERATOR_MESSAGE__RESERVATIONS = _OPERATOR_MESSAGE["reservations"]
 _OPERATOR_MESSAGE__RESERVE_BY_OPERATOR = _OPERATOR_MESSAGE["reserveByOperator"]
 _OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR = _OPERATOR_MESSAGE["unreserveByOperator"]
+_OPERATOR_MESSAGE__SET_POLICY = _OPERATOR_MESSAGE["setPolicy"]
+_OPERATOR_MESSAGE__LIST_POLICIES = _OPERATOR_MESSAGE["listPolicies"]
+_OPERATOR_MESSAGE__POLICIES = _OPERATOR_MESSAGE["policies"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1772,6 +1871,9 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
         read_unreserve_by_operator,
         8,
     ),
+    "setPolicy": (_OPERATOR_MESSAGE__SET_POLICY, read_set_policy, 3),
+    "listPolicies": (_OPERATOR_MESSAGE__LIST_POLICIES, read_list_policies, 2),
+    "policies": (_OPERATOR_MESSAGE__POLICIES, read_policies, 3),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1816,6 +1918,9 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     Reservations: (_OPERATOR_MESSAGE__RESERVATIONS, write_reservations),
     ReserveByOperator: (_OPERATOR_MESSAGE__RESERVE_BY_OPERATOR, write_reserve_by_operator),
     UnreserveByOperator: (_OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR, write_unreserve_by_operator),
+    SetPolicy: (_OPERATOR_MESSAGE__SET_POLICY, write_set_policy),
+    ListPolicies: (_OPERATOR_MESSAGE__LIST_POLICIES, write_list_policies),
+    Policies: (_OPERATOR_MESSAGE__POLICIES, write_policies),
 }
 
 

@@ -18,6 +18,13 @@ from protocol.resources import EMPTY, Resources
 
 
 @record
+class OfferFilter:
+    role: str = ""
+    constraints: tuple[Constraint, ...] = ()
+    least: tuple[Quantity, ...] = ()
+
+
+@record
 class Subscribe:
     call: int = 0
     framework_id: str = ""
@@ -28,6 +35,7 @@ class Subscribe:
     roles: tuple[str, ...] = ()
     failover_timeout_ns: int = 0
     labels: tuple[Label, ...] = ()
+    filters: tuple[OfferFilter, ...] = ()
 
 
 @record

@@ -115,6 +115,19 @@ class SetQuota:
 
 
 @record
+class SetPolicy:
+    call: int = 0
+    role: str = ""
+    least: tuple[Quantity, ...] = ()
+
+
+@record
+class ListPolicies:
+    call: int = 0
+    after: str = ""
+
+
+@record
 class SetWeight:
     call: int = 0
     role: str = ""
@@ -300,6 +313,12 @@ class QuotaView:
 
 
 @record
+class PolicyView:
+    role: str = ""
+    least: tuple[Quantity, ...] = ()
+
+
+@record
 class RoleView:
     role: str = ""
     weight_milli: int = 0
@@ -374,6 +393,13 @@ class Quotas:
 class Reservations:
     call: int = 0
     reservations: tuple[ReservationView, ...] = ()
+    is_more: bool = False
+
+
+@record
+class Policies:
+    call: int = 0
+    policies: tuple[PolicyView, ...] = ()
     is_more: bool = False
 
 
@@ -498,4 +524,7 @@ OperatorMessage: TypeAlias = (
     | Reservations
     | ReserveByOperator
     | UnreserveByOperator
+    | SetPolicy
+    | ListPolicies
+    | Policies
 )

@@ -119,6 +119,23 @@ def test_weight_is_remembered(cluster: Cluster) -> None:
     assert weights["heavy"] == 2500
 
 
+def test_policy_is_remembered_until_it_is_removed(cluster: Cluster) -> None:
+    ran = cluster.quorate("policy", "set", "heavy", "--least", "cpus:2;mem:1GiB")
+    assert (ran.returncode, ran.stdout) == (0, "heavy: least cpus:2;mem:1GiB\n")
+    assert cluster.quorate("policy").stdout.split() == [
+        "ROLE",
+        "LEAST",
+        "heavy",
+        "cpus:2",
+        "mem:1GiB",
+    ]
+    ran = cluster.quorate("policy", "remove", "heavy")
+    assert (ran.returncode, ran.stdout) == (0, "heavy: no policy\n")
+    assert "no policies" in cluster.quorate("policy").stderr
+    ran = cluster.quorate("policy", "set", "heavy", "--least", "cpus:many")
+    assert (ran.returncode, "--least" in ran.stderr) == (2, True)
+
+
 def test_logs_prints_one_output_or_the_other(cluster: Cluster) -> None:
     cluster.quorate("run", "--name", "speaker", "--shell", "--", "echo out; echo err >&2")
     assert cluster.quorate("logs", "speaker-0").stdout == "out\n"

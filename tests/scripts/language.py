@@ -19,6 +19,7 @@ from master.core.frameworks import (
 )
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
@@ -42,14 +43,22 @@ from protocol.messages.framework import (
     Suppress,
 )
 from protocol.messages.operator import Explain
-from protocol.messages.values import Attribute, TaskState, TaskStatus
+from protocol.messages.values import TaskState, TaskStatus
 from protocol.quantities import parse_quantities
 from protocol.states import TERMINAL
 from tests.scripts.duties import Duties
 from tests.scripts.names import Names, tell
 from tests.scripts.reserving import Reserving, reserving_part, static_of
 from tests.scripts.show import show
-from tests.scripts.words import Options, describe, duration, parse_want, resources_of
+from tests.scripts.words import (
+    Options,
+    describe,
+    duration,
+    parse_attributes,
+    parse_filter,
+    parse_want,
+    resources_of,
+)
 from tests.unit.master.leader import Leader
 
 
@@ -104,13 +113,14 @@ class Script(Duties, Reserving):
         self._register(words[0])
 
     def do_framework(self, words: list[str], options: Options) -> None:
-        """framework NAME role=…,… [id=…] [token=…] [principal=…] [failover=…]"""
+        """framework NAME role=…,… [id=…] [token=…] [principal=…] [failover=…] [filters=…|…]"""
         subscribe = Subscribe(
             framework_id=self.names.framework_id(options.get("id", "")),
             token=options.get("token", ""),
             name=words[0],
             roles=tuple(options["role"].split(",")) if options["role"] else (),
             failover_timeout_ns=duration(options.get("failover", "1h")),
+            filters=tuple(map(parse_filter, filter(None, options.get("filters", "").split("|")))),
         )
         principal = options.get("principal", "p")
         self.frameworks[words[0]] = ScriptedFramework(subscribe, principal, 0)
@@ -241,6 +251,10 @@ class Script(Duties, Reserving):
         )
         self.submit(SetQuota(words[0], guarantee, limit, "force" in words))
 
+    def do_policy(self, words: list[str], options: Options) -> None:
+        """policy ROLE [least=cpus:1;mem:1GiB]; nothing: none"""
+        self.submit(SetPolicy(words[0], parse_quantities(options.get("least", ""))))
+
     def do_teardown(self, words: list[str], options: Options) -> None:
         """teardown FRAMEWORK [by=…]"""
         self.submit(TeardownFramework(self._framework_id(words[0]), options.get("by", "")))
@@ -308,10 +322,8 @@ class Script(Duties, Reserving):
             hostname=host,
             address=f"{host}:7001",
             resources=resources_of(spec),
-            attributes=tuple(
-                Attribute(*each.split(":")) for each in filter(None, attributes.split(","))
-            ),
             reserved=reserved,
+            attributes=parse_attributes(attributes),
             tasks=tuple(agent.tasks.values()),
         )
         self.submit(RegisterAgent(register, principal, agent.link))

@@ -24,6 +24,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "pending": _pending,
         "totals": _totals,
         "demands": _demands,
+        "policies": _policies,
     }[what](state, names)
 
 
@@ -112,3 +113,8 @@ def _demands(state: State, names: Names) -> Iterator[str]:
                 size = format_quantities(want.amounts)
                 name = names.framework(framework_id)
                 yield f"{name} {role} {count} of {size}, {left} not offered"
+
+
+def _policies(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_policies(state):
+        yield f"{each.role} least {format_quantities(amounts_of(each.least)) or 'nothing'}"

@@ -1,9 +1,9 @@
-"""Words of the scripts' language: durations, amounts, tasks, what a framework asks for."""
+"""Words of a script's lines: durations, amounts, tasks, wishes."""
 
 from master.core.settings import SECOND_NS
 from protocol.constraints import parse_constraint
-from protocol.messages.framework import Want
-from protocol.messages.values import TaskDescription
+from protocol.messages.framework import OfferFilter, Want
+from protocol.messages.values import Attribute, TaskDescription
 from protocol.quantities import listed_quantities, parse_quantities
 from protocol.resources import Resources, parse_resources
 
@@ -41,6 +41,15 @@ def parse_want(text: str) -> Want:
     return Want(listed_quantities(amounts), int(count), constraints)
 
 
+def parse_filter(text: str) -> OfferFilter:
+    """Return what `rack=r1;cpus:4;role=web` says."""
+    parts = text.split(";")
+    role = next((each[5:] for each in parts if each.startswith("role=")), "")
+    where = [each for each in parts if "=" in each and not each.startswith("role=")]
+    least = parse_quantities(";".join(each for each in parts if "=" not in each))
+    return OfferFilter(role, tuple(map(parse_constraint, where)), listed_quantities(least))
+
+
 def resources_of(words: Options) -> Resources:
     """Return resources; amounts below zero and the like are taken as they are."""
     raw = {name: int(text[1:]) for name, text in words.items() if text.startswith("!")}
@@ -49,3 +58,8 @@ def resources_of(words: Options) -> Resources:
     )
     parsed = parse_resources(spec)
     return Resources({**parsed.scalars, **raw}, parsed.ranges, parsed.sets)
+
+
+def parse_attributes(text: str) -> tuple[Attribute, ...]:
+    """Return what `rack:r1,zone:a` says."""
+    return tuple(Attribute(*each.split(":")) for each in filter(None, text.split(",")))

@@ -16,6 +16,7 @@ from master.core.frameworks import (
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
 from master.core.offers import AcceptOffers
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
@@ -69,6 +70,7 @@ def busy_leader() -> Leader:
     leader.submit(UnreserveByOperator("a1", "r1", when_free=True))
     leader.submit(UpdateStatuses(A1, (status("t2", TaskState.FINISHED, 1, 2),)))
     leader.advance(SECOND_NS)
+    leader.submit(SetPolicy("web", {"cpus": 100}))
     leader.submit(KillTasks(F1, (KillTask("t1"),)))
     leader.submit(RegisterAgent(registration(A2), "p", 4))
     leader.submit(DeactivateAgent(A2, "op"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from master.core.frameworks import TeardownFramework
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reasons import Reason
 from master.core.roles import SetWeight
@@ -41,6 +42,7 @@ from protocol.messages.operator import (
     RemoveMaster,
     TransferLeadership,
 )
+from protocol.messages.operator import SetPolicy as SetPolicyCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
 from protocol.messages.values import Quantity
@@ -158,6 +160,7 @@ def test_question_why_is_answered_with_findings() -> None:
             SetQuotaCall(1, "web", (Quantity("cpus", 5),), (Quantity("cpus", 9),), True),
             SetQuota("web", {"cpus": 5}, {"cpus": 9}, True),
         ),
+        (SetPolicyCall(1, "web", (Quantity("cpus", 5),)), SetPolicy("web", {"cpus": 5})),
     ],
 )
 def test_change_becomes_a_command(request_: OperatorMessage, command: object) -> None:

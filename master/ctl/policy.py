@@ -1,0 +1,73 @@
+"""`quorate policy`: how roles are offered anything."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
+
+if TYPE_CHECKING:
+    from master.ctl.target import Target
+
+app = typer.Typer(no_args_is_help=False)
+
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="Such as eng or eng/search.")]
+
+
+@app.callback(invoke_without_command=True)
+def list_policies(
+    context: typer.Context,
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+    output: Output = "table",
+) -> None:
+    """List how roles are offered anything, where it was chosen; or set and remove it."""
+    context.obj = (masters, credentials, insecure)
+    if context.invoked_subcommand is None:
+        from master.ctl.lists import show_list
+        from master.ctl.target import find_target
+
+        show_list("policies", find_target(masters, credentials, insecure), output)
+
+
+@app.command("set")
+def set_policy(
+    context: typer.Context,
+    role: Role,
+    least: Annotated[
+        str, typer.Option(metavar="AMOUNTS", help="No smaller offers are made: cpus:1;mem:1GiB.")
+    ],
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+) -> None:
+    """Choose for a role and all below it, but for those with a policy of their own."""
+    _set(target_of(context, masters, credentials, insecure), role, least)
+
+
+@app.command("remove")
+def remove_policy(
+    context: typer.Context,
+    role: Role,
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+) -> None:
+    """Let a role be offered things as the role above it is."""
+    _set(target_of(context, masters, credentials, insecure), role, "")
+
+
+def _set(target: "Target", role: str, least: str) -> None:
+    from master.ctl.asking import ask, run
+    from master.ctl.target import MisuseError
+    from protocol.messages.operator import Done, SetPolicy
+    from protocol.quantities import listed_quantities, parse_quantities
+
+    try:
+        amounts = listed_quantities(parse_quantities(least))
+    except ValueError as error:
+        raise MisuseError(f"--least: {error}") from None
+    run(ask(target, SetPolicy(role=role, least=amounts), Done))
+    sys.stdout.write(f"{role}: {f'least {least}' if least else 'no policy'}\n")
