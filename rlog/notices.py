@@ -1,5 +1,6 @@
 """What an operator reads of a member's belonging: one line when it changes or is unusual."""
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -8,6 +9,8 @@ from rlog.config import LogConfig
 from rlog.membership import Configuration
 from rlog.raft import Raft
 
+LEFT_MIN = 10_000  # entries to be folded that are worth a line, which is less than half a second's
+LEFT_S = 10.0  # from line to line
 REMOVED = "this master was removed from the cluster; stop it, or add it again"
 
 log = structlog.get_logger()
@@ -22,6 +25,7 @@ class Notices:
         self._known: Configuration | None = None
         self._is_whole = False
         self._is_removed = False
+        self._told_left_s: float | None = None  # when it was seen, or said, how many are left
 
     def begin(self, raft: Raft) -> None:
         """Say how the member starts."""
@@ -57,10 +61,24 @@ class Notices:
         if not self._is_whole and _is_whole(raft):
             self._is_whole = True
             log.info("this master counts: its log is whole", cluster_id=raft.cluster_id)
+        self._look_how_many_are_left(raft)
         if raft.is_removed and not self._is_removed:
             self._tell_removed(raft)
         elif raft.leader:
             self._is_removed = False  # it was added again, or is about to hear of its removal
+
+    def _look_how_many_are_left(self, raft: Raft) -> None:
+        """Say now and then how far it is: after a restart there may be millions to fold."""
+        left = raft.committed - raft.applied
+        if left < LEFT_MIN:
+            self._told_left_s = None
+            return
+        now_s = asyncio.get_running_loop().time()
+        if self._told_left_s is None:
+            self._told_left_s = now_s
+        elif now_s - self._told_left_s >= LEFT_S:
+            self._told_left_s = now_s
+            log.info("folding the log", entry=raft.applied, of=raft.committed, left=left)
 
     def _tell_removed(self, raft: Raft) -> None:
         self._is_removed = True
