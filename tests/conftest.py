@@ -12,6 +12,14 @@ settings.register_profile(
 settings.load_profile("quorate")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="let faults last, and be repeated, as long as in the field: an hour more in all",
+    )
+
+
 @pytest.fixture(autouse=True)
 def unchanged_logging() -> Iterator[None]:
     """What a test or the program under test makes of logging ends with it."""

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import Lasting
 from tests.faults.networks import Net, network
 from tests.faults.shapes import SHAPES, Shape
 from tests.faults.stage import play
 from tests.faults.trio import MEMBERS, running
 
-DIVIDED_S = 3.0  # several election timeouts
-FLAP_S, FLAPS = 0.1, 25
+FLAP_S = 0.1
 READS = 5
 FOLLOWER_STOPPED_S = 5.5
-STOPPED_S = (1.0, 4.0)  # shorter and longer than it takes to elect another
 PAIRS = list(itertools.permutations(range(MEMBERS), 2))
 
 
@@ -46,44 +45,53 @@ def test_leader_that_is_cut_off_silently_stops_leading(net: Net, tmp_path: Path)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_divided_network_loses_nothing_and_goes_on(net: Net, tmp_path: Path, shape: Shape) -> None:
+def test_divided_network_loses_nothing_and_goes_on(
+    net: Net, tmp_path: Path, shape: Shape, lasting: Lasting
+) -> None:
     async def scene() -> None:
         seed = random.Random().randrange(10**6)
         rng = random.Random(seed)
         async with running(net, tmp_path) as trio:
-            for _ in range(2):
+            for _ in range(lasting.divisions):
                 names = [str(place) for place in range(MEMBERS)]
                 silent = sorted((int(a), int(b)) for a, b in shape(names, rng))
                 net.part(silent)
-                await asyncio.sleep(DIVIDED_S)
+                await asyncio.sleep(lasting.divided_s)
                 net.heal()
                 gap_s = await trio.until_acknowledged()
                 print(f"seed {seed}, {silent}: {gap_s:.2f} s from its end to an acknowledgement")
+                await asyncio.sleep(lasting.whole_s)
 
     play(scene())
 
 
-def test_flapping_link_loses_nothing(net: Net, tmp_path: Path) -> None:
+def test_flapping_link_loses_nothing(net: Net, tmp_path: Path, lasting: Lasting) -> None:
     async def scene() -> None:
         async with running(net, tmp_path) as trio:
             leader, terms = trio.leader(), trio.terms
             flapping = (leader + 1) % MEMBERS
-            before = len(trio.acknowledged)
-            for _ in range(FLAPS):
+            before, began_s = len(trio.acknowledged), time.monotonic()
+            for _ in range(lasting.flaps):
                 net.part([pair for pair in PAIRS if flapping in pair])
                 await asyncio.sleep(FLAP_S)
                 net.heal()
                 await asyncio.sleep(FLAP_S)
             acknowledged, changes = len(trio.acknowledged) - before, trio.terms - terms
-            print(f"{FLAPS} flaps: {acknowledged} acknowledged, {changes} changes of leader")
+            rate, quiet = acknowledged / (time.monotonic() - began_s), await trio.rate()
+            print(
+                f"{lasting.flaps} flaps: {acknowledged} acknowledged, {changes} changes of leader;"
+                f" {rate:.0f} a second, {quiet:.0f} afterwards"
+            )
 
     play(scene())
 
 
-def test_stopped_leader_acknowledges_nothing_of_its_own(net: Net, tmp_path: Path) -> None:
+def test_stopped_leader_acknowledges_nothing_of_its_own(
+    net: Net, tmp_path: Path, lasting: Lasting
+) -> None:
     async def scene() -> None:
         async with running(net, tmp_path) as trio:
-            for stopped_s in STOPPED_S:
+            for stopped_s in lasting.stopped_s:
                 await trio.until(lambda: True in trio.leads, "one leads")
                 pid = trio.pid(trio.leader())
                 os.kill(pid, signal.SIGSTOP)

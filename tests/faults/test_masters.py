@@ -15,6 +15,7 @@ from master.ctl.cluster import EmbeddedCluster
 from protocol.client import OperatorClient
 from protocol.errors import TimedOut
 from protocol.messages.operator import ListRoles, SetWeight
+from tests.faults.conftest import Lasting
 from tests.faults.crowd import Crowd, Stream, driving, introduce
 from tests.faults.stage import (
     find_leader,
@@ -25,9 +26,7 @@ from tests.faults.stage import (
     until_whole,
 )
 
-ROUNDS = 5
 SLEEPERS = {f"sleeper-{number}": "exec sleep 1000" for number in range(4)}
-STOPPED_S = 4.0  # several election timeouts
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluste
         yield started
 
 
-def test_killed_leader_loses_and_repeats_nothing(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+def test_killed_leader_loses_and_repeats_nothing(
+    cluster: EmbeddedCluster, tmp_path: Path, lasting: Lasting
+) -> None:
     async def scene() -> None:
         stream, crowd = Stream(tmp_path / "leader"), Crowd()
         async with (
@@ -46,7 +47,7 @@ def test_killed_leader_loses_and_repeats_nothing(cluster: EmbeddedCluster, tmp_p
             crowd.submit(sleeping, SLEEPERS)
             before = identify_processes(await crowd.pids(list(SLEEPERS)))
             gaps_s = []
-            for _ in range(ROUNDS):
+            for _ in range(lasting.leaders_killed):
                 await stream.next_accept(time.monotonic())
                 victim = cluster.masters[await find_leader(cluster)]
                 killed_s = time.monotonic()
@@ -99,8 +100,10 @@ def test_all_masters_killed_at_once_forget_nothing(
 
 
 def test_stopped_leader_decides_nothing_when_it_wakes(
-    cluster: EmbeddedCluster, tmp_path: Path
+    cluster: EmbeddedCluster, tmp_path: Path, lasting: Lasting
 ) -> None:
+    still_s = lasting.stopped_s[-1]
+
     async def scene() -> None:
         stream = Stream(tmp_path / "stopped")
         async with driving(introduce(cluster, "stream"), stream):
@@ -110,14 +113,14 @@ def test_stopped_leader_decides_nothing_when_it_wakes(
             term = await newest_term(cluster)
             # This link leads to the old leader alone; what is asked over it must not be decided.
             client = await OperatorClient.connect_agent(
-                cluster.addresses[place], identify(cluster.target), STOPPED_S + 2
+                cluster.addresses[place], identify(cluster.target), 2 + 1.25 * still_s
             )
             stopped_s = time.monotonic()
             os.kill(old.pid, signal.SIGSTOP)
             try:
                 asking = asyncio.create_task(client.ask(SetWeight(role="never", weight_milli=7000)))
                 gap_s = await stream.next_accept(stopped_s) - stopped_s
-                await asyncio.sleep(max(0.0, stopped_s + STOPPED_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, stopped_s + still_s - time.monotonic()))
             finally:
                 os.kill(old.pid, signal.SIGCONT)
             with pytest.raises(TimedOut, match="NOT_LEADER"):

@@ -13,6 +13,7 @@ from tests.faults.stage import DEADLINE_S
 
 MEMBERS = 3
 PORT = 5050
+RATED = 200  # acknowledgements that are timed
 
 
 class Trio:
@@ -81,6 +82,13 @@ class Trio:
         began_s = time.monotonic()
         await self.until(lambda: self.acknowledged_s > began_s, "an acknowledgement")
         return self.acknowledged_s - began_s
+
+    async def rate(self) -> float:
+        """Return how many a second are acknowledged while nothing is wrong."""
+        await self.until_acknowledged()
+        before, began_s = len(self.acknowledged), time.monotonic()
+        await self.until(lambda: len(self.acknowledged) - before >= RATED, "some more")
+        return RATED / (time.monotonic() - began_s)
 
     def leader(self) -> int:
         """Return the place of the one that said last that it leads."""
