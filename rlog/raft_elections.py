@@ -29,7 +29,7 @@ class _SyncObj(Member):
     def campaign(self, *, is_forced: bool = False) -> None:
         """Ask whether an election could be won, without disturbing a leader that is well."""
         self._put_off_election()
-        if not self.is_voter or self.is_removed:
+        if not self._may_stand():
             self._sit_out()
             return
         if is_forced:
@@ -40,6 +40,14 @@ class _SyncObj(Member):
         self._votes = self._amnesiac_votes = frozenset()
         self._request_votes(self._pre_term, is_pre_vote=True)
         self._count(self._grant_of(self._pre_term, is_pre_vote=True), self.name)
+
+    def _may_stand(self) -> bool:
+        """Whether we may be needed to lead: also who goes is, until that is committed.
+
+        Its log may be longer than all others' by its own removal, so that nobody else can win.
+        """
+        is_going = self.name in self._membership.at(self.__raftCommitIndex).voters
+        return (self.is_voter or is_going) and not self.is_removed
 
     def _sit_out(self) -> None:
         """Follow nobody: no leader is heard, and votes are not ours to ask for."""

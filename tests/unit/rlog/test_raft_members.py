@@ -203,6 +203,29 @@ def test_removed_leader_hands_over_once_that_is_committed(bench: RaftBench) -> N
     assert bench["b"].raft.configuration.voters == ("b", "c")
 
 
+def test_leader_whose_removal_only_it_holds_leads_until_that_is_committed(tmp_path: Path) -> None:
+    """The others' logs are shorter, so it votes for none of them; and one has lost its disk."""
+    bench = RaftBench(tmp_path, 4)
+    bench.elect("a")
+    beat(bench)
+    bench["a"].raft.remove("a")
+    bench["a"].flush()
+    for name in "abc":
+        bench[name].crash()
+    bench["d"].wipe()
+    with pytest.raises(AssertionError):
+        bench.elect("b")
+    leader = bench.elect("a")
+    assert not leader.raft.is_voter
+    beat(bench)
+    leader.raft.tick()
+    bench.settle()
+    assert leader.raft.is_removed
+    assert [bench[name].raft.role for name in "bc"].count(Role.LEADER) == 1
+    assert bench["d"].raft.configuration.voters == ("b", "c", "d")
+    bench.close()
+
+
 # One at a time
 
 
