@@ -19,6 +19,7 @@ from master.core.events import (
     FrameworkLeft,
     FrameworkRemoved,
     FrameworkSubscribed,
+    GuardLifted,
     KillRequested,
     LeadershipTaken,
     LogRestored,
@@ -755,6 +756,27 @@ def write_agent_declared_gone(message: AgentDeclaredGone, builder: Any) -> None:
         put(_AGENT_DECLARED_GONE__BY, message.by)
 
 
+_GUARD_LIFTED = _EVENTS.GuardLifted.schema.fields
+_GUARD_LIFTED__BY = _GUARD_LIFTED["by"]
+_GUARD_LIFTED__UNTIL_NS = _GUARD_LIFTED["untilNs"]
+
+
+def read_guard_lifted(reader: Any) -> GuardLifted:
+    get = reader._get_by_field
+    return GuardLifted(
+        get(_GUARD_LIFTED__BY),
+        get(_GUARD_LIFTED__UNTIL_NS),
+    )
+
+
+def write_guard_lifted(message: GuardLifted, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.by:
+        put(_GUARD_LIFTED__BY, message.by)
+    if message.until_ns:
+        put(_GUARD_LIFTED__UNTIL_NS, message.until_ns)
+
+
 _LOG_RESTORED = _EVENTS.LogRestored.schema.fields
 _LOG_RESTORED__LAUNCHES_SKIPPED = _LOG_RESTORED["launchesSkipped"]
 _LOG_RESTORED__FRAMEWORKS_SKIPPED = _LOG_RESTORED["frameworksSkipped"]
@@ -828,6 +850,7 @@ _EVENT__RESOURCES_RESERVED = _EVENT["resourcesReserved"]
 _EVENT__RESOURCES_UNRESERVED = _EVENT["resourcesUnreserved"]
 _EVENT__RESERVATION_ENDING = _EVENT["reservationEnding"]
 _EVENT__POLICY_SET = _EVENT["policySet"]
+_EVENT__GUARD_LIFTED = _EVENT["guardLifted"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -864,6 +887,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "resourcesUnreserved": (_EVENT__RESOURCES_UNRESERVED, read_resources_unreserved, 6),
     "reservationEnding": (_EVENT__RESERVATION_ENDING, read_reservation_ending, 2),
     "policySet": (_EVENT__POLICY_SET, read_policy_set, 2),
+    "guardLifted": (_EVENT__GUARD_LIFTED, read_guard_lifted, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -900,6 +924,7 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ResourcesUnreserved: (_EVENT__RESOURCES_UNRESERVED, write_resources_unreserved),
     ReservationEnding: (_EVENT__RESERVATION_ENDING, write_reservation_ending),
     PolicySet: (_EVENT__POLICY_SET, write_policy_set),
+    GuardLifted: (_EVENT__GUARD_LIFTED, write_guard_lifted),
 }
 
 

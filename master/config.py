@@ -1,13 +1,18 @@
 """What an operator may set of a master: one TOML file, flags, and `--set key=value`."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
 
 from master.core import versions
 from protocol.settings import load_settings
-from rlog.member import MemberConfig, Seconds
+from rlog.member import Count, MemberConfig, Seconds
 
 SECOND_NS = 1_000_000_000
+
+
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -19,6 +24,9 @@ class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_onl
 
     data_dir: str = "/var/lib/quorate/master"
     agent_timeout_s: Seconds = 10.0  # silence after which an agent counts as unreachable
+    absent_fraction_max: Fraction = 0.33  # of a zone; when more go at once, none is given up
+    removals_per_min: Count = 60  # agents that are given up, in the long run
+    zone_attribute: str = "zone"  # of agents: names where each is
     sorter: Literal["drf", "random"] = "drf"  # who is offered first: who has least, or chance
     fairness_excludes: tuple[str, ...] = ()  # resources that count for nobody's share
     offer_timeout_s: Seconds = 60.0  # age at which an unanswered offer is taken back

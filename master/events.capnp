@@ -34,6 +34,7 @@ struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothi
 struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
 struct DrainBegun { agentId @0 :Text; by @1 :Text; killNs @2 :Int64; graceNs @3 :Int64; marksGone @4 :Bool; }   # killNs: when its tasks are killed
 struct AgentDeclaredGone { agentId @0 :Text; by @1 :Text; }              # its tasks are dead; it may not come back
+struct GuardLifted { by @0 :Text; untilNs @1 :Int64; }        # until then silent agents are given up however many they are
 struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
 struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
 
@@ -54,5 +55,6 @@ struct Event { union {
   agentDeactivated @27 :AgentDeactivated; agentActivated @28 :AgentActivated; drainBegun @29 :DrainBegun; agentDeclaredGone @30 :AgentDeclaredGone;
   resourcesReserved @31 :ResourcesReserved; resourcesUnreserved @32 :ResourcesUnreserved; reservationEnding @33 :ReservationEnding;
   policySet @34 :PolicySet;
+  guardLifted @35 :GuardLifted;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -171,6 +171,7 @@ def read_totals(master: Master) -> ClusterTotals | None:
         holdings=holdings,
         offers_outstanding=found.offers,
         frameworks_backed_off=found.backed_off,
+        agents_held=found.agents_held,
     )
 
 

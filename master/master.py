@@ -2,18 +2,19 @@
 
 import importlib.metadata
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from master.config import MasterConfig
+from master.core.absence import view_guard
 from master.core.explaining import explain
-from master.core.settings import Settings
+from master.core.settings import SECOND_NS, Settings
 from master.core.state import State
 from master.handlers import AgentReceiver, FrameworkReceiver
-from master.operator import OperatorReceiver
+from master.operator import Answers, OperatorReceiver
 from master.perform import Performer
 from master.probes import MasterProbe, SilentMasterProbe
 from master.registrar import Registrar
@@ -24,7 +25,6 @@ from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
 from protocol.messages.framework import Kept
 from protocol.messages.link import Leader, LinkRole
-from protocol.messages.operator import Explain, Finding
 from protocol.server import Server
 from rlog.copying import LogCopier
 from rlog.dump import Dumper
@@ -98,7 +98,7 @@ class Master:
                     submit, self._sessions, self._performer, self._spaces, probe
                 ),
                 LinkRole.OPERATOR: OperatorReceiver(
-                    submit, query, desk, _explain_by(settings, clock_ns), registrar.foresee, probe
+                    submit, query, desk, _answers(settings, clock_ns, registrar), probe
                 ),
                 LinkRole.REPLICA: self._log.receiver,
             },
@@ -163,11 +163,13 @@ class Master:
         self._server.announce_leader(replace(self._word, origin=self.state.origin, masters=masters))
 
 
-def _explain_by(
-    settings: Settings, clock_ns: Callable[[], int]
-) -> Callable[[State, Explain], Sequence[Finding]]:
-    """Return how a question is explained as of now."""
-    return lambda state, asked: explain(settings, state, asked, clock_ns())
+def _answers(settings: Settings, clock_ns: Callable[[], int], registrar: Registrar) -> Answers:
+    """Return how operators' questions are answered that are about more than the state."""
+    return Answers(
+        explain=lambda state, asked: explain(settings, state, asked, clock_ns()),
+        plan=registrar.foresee,
+        guard=lambda state: view_guard(state, settings, clock_ns()),
+    )
 
 
 def _settings(config: MasterConfig) -> Settings:
@@ -177,4 +179,7 @@ def _settings(config: MasterConfig) -> Settings:
         offer_yield_ns=config.offer_yield_ns,
         sorter=config.sorter,
         fairness_excludes=frozenset(config.fairness_excludes),
+        absent_milli_max=round(config.absent_fraction_max * 1000),
+        removal_interval_ns=60 * SECOND_NS // config.removals_per_min,
+        zone_attribute=config.zone_attribute,
     )

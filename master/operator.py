@@ -1,30 +1,22 @@
 """What operators ask: views at a proven point of the log, and the few things they change."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from master.core import view
 from master.core.draft import Said
-from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
-from master.core.frameworks import TeardownFramework
 from master.core.holdings_view import view_reservations
 from master.core.machine import Command
-from master.core.policies import SetPolicy
-from master.core.quotas import SetQuota
-from master.core.reservations import ReserveByOperator, UnreserveByOperator
-from master.core.roles import SetWeight
 from master.core.state import State
-from master.core.tasks import KillByOperator
 from master.probes import MasterProbe
+from master.requests import Change, command_of
 from master.sessions import Link
 from protocol.codecs.operator import decode_operator_message, encode_operator_message
 from protocol.decision import Decision, Refused
 from protocol.errors import Fault, Malformed
-from protocol.ids import AgentId, FrameworkId, TaskId
-from protocol.messages.framework import Reserve
 from protocol.messages.link import Leader
-from protocol.messages.operator import ActivateAgent as ActivateCall
 from protocol.messages.operator import (
     Agents,
     Done,
@@ -33,7 +25,7 @@ from protocol.messages.operator import (
     Failed,
     Finding,
     Frameworks,
-    KillTaskByOperator,
+    GuardView,
     ListAgents,
     ListFrameworks,
     ListOffers,
@@ -46,26 +38,16 @@ from protocol.messages.operator import (
     OperatorMessage,
     Policies,
     Quotas,
-    RemoveFramework,
     Reservations,
     Roles,
+    ShowGuard,
     Tasks,
 )
-from protocol.messages.operator import DeactivateAgent as DeactivateCall
-from protocol.messages.operator import DeclareGone as DeclareGoneCall
-from protocol.messages.operator import DrainAgent as DrainCall
-from protocol.messages.operator import ReserveByOperator as ReserveCall
-from protocol.messages.operator import SetPolicy as SetPolicyCall
-from protocol.messages.operator import SetQuota as SetQuotaCall
-from protocol.messages.operator import SetWeight as SetWeightCall
-from protocol.messages.operator import UnreserveByOperator as UnreserveCall
-from protocol.quantities import amounts_of
 from rlog.answers import Outcome, Submit, reason_of
 from rlog.operators import LogDesk, LogQuestion, failed
 
 PAGE_ITEMS_MAX = 1000
 
-DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
 List: TypeAlias = (
     ListAgents
     | ListFrameworks
@@ -77,16 +59,6 @@ List: TypeAlias = (
     | ListReservations
 )
 Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Policies | Reservations
-Change: TypeAlias = (
-    KillTaskByOperator
-    | RemoveFramework
-    | SetWeightCall
-    | SetQuotaCall
-    | SetPolicyCall
-    | ReserveCall
-    | UnreserveCall
-    | DutyCall
-)
 
 
 class Query(Protocol):
@@ -97,7 +69,13 @@ class Query(Protocol):
     ) -> None: ...
 
 
-Plan: TypeAlias = Callable[[State, Command], Outcome]
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How questions are answered that are about more than the state."""
+
+    explain: Callable[[State, Explain], Sequence[Finding]]
+    plan: Callable[[State, Command], Outcome]  # what a command would lead to
+    guard: Callable[[State], GuardView]
 
 
 class OperatorReceiver:
@@ -108,15 +86,13 @@ class OperatorReceiver:
         submit: Submit[Command],
         query: Query,
         desk: LogDesk,
-        explain: Callable[[State, Explain], Sequence[Finding]],
-        plan: Plan,
+        answers: Answers,
         probe: MasterProbe,
     ) -> None:
         self._submit = submit
         self._query = query
         self._desk = desk
-        self._explain = explain
-        self._plan = plan  # what a command would lead to
+        self._answers = answers
         self._probe = probe
 
     def connected(self, peer: Link) -> None:
@@ -137,6 +113,8 @@ class OperatorReceiver:
                 self._answer_list(peer, request)
             case Explain():
                 self._answer_why(peer, request)
+            case ShowGuard():
+                self._answer_guard(peer, request)
             case _ if isinstance(request, Change):
                 self._change(peer, request)
             case _ if isinstance(request, LogQuestion):
@@ -160,7 +138,16 @@ class OperatorReceiver:
             else:
                 _send(peer, Explanation(request.call, tuple(findings)))
 
-        self._query(lambda state: self._explain(state, request), answer)
+        self._query(lambda state: self._answers.explain(state, request), answer)
+
+    def _answer_guard(self, peer: Link, request: ShowGuard) -> None:
+        def answer(views: Sequence[Any] | Fault) -> None:
+            if isinstance(views, Fault):
+                _send(peer, _failed(request.call, views))
+            else:
+                _send(peer, replace(views[0], call=request.call))
+
+        self._query(lambda state: (self._answers.guard(state),), answer)
 
     def _change(self, peer: Link, request: Change) -> None:
         def answer(outcome: Outcome) -> None:
@@ -173,9 +160,9 @@ class OperatorReceiver:
             outcome = outcomes if isinstance(outcomes, Fault) else outcomes[0]
             answer(outcome.reply if isinstance(outcome, Decision) else outcome)
 
-        command = _command_of(request, peer)
+        command = command_of(request, peer)
         if getattr(request, "plan", False):
-            self._query(lambda state: (self._plan(state, command),), answer_plan)
+            self._query(lambda state: (self._answers.plan(state, command),), answer_plan)
         else:
             self._submit(command, answer)
 
@@ -235,55 +222,6 @@ def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:
             peer.send(content)
             return
         items_max //= 2
-
-
-def _command_of(request: Change, peer: Link) -> Command:
-    match request:
-        case KillTaskByOperator():
-            framework, task = FrameworkId(request.framework_id), TaskId(request.task_id)
-            return KillByOperator(framework, task, request.grace_ns)
-        case RemoveFramework():
-            by = peer.principal or peer.name
-            return TeardownFramework(FrameworkId(request.framework_id), by=by)
-        case SetWeightCall():
-            return SetWeight(request.role, request.weight_milli)
-        case SetQuotaCall():
-            guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
-            return SetQuota(request.role, guarantee, limit, request.force)
-        case SetPolicyCall():
-            return SetPolicy(request.role, amounts_of(request.least))
-        case ReserveCall():
-            return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)
-        case UnreserveCall():
-            name, resources = request.reservation, request.resources
-            return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
-        case _:
-            return _duty_of(request, peer.principal or peer.name)
-
-
-def _duty_of(request: DutyCall, by: str) -> Command:
-    agent_id = AgentId(request.agent_id)
-    match request:
-        case DeactivateCall():
-            return DeactivateAgent(agent_id, by)
-        case ActivateCall():
-            return ActivateAgent(agent_id, by)
-        case DeclareGoneCall():
-            return DeclareGone(agent_id, by)
-        case DrainCall():
-            grace_ns, deadline_ns = request.grace_ns, request.deadline_ns
-            return DrainAgent(agent_id, by, grace_ns, deadline_ns, request.marks_gone)
-
-
-def _reserve_of(request: ReserveCall) -> Reserve:
-    return Reserve(
-        reservation=request.reservation,
-        role=request.role,
-        resources=request.resources,
-        source=request.source,
-        labels=request.labels,
-        ttl_ns=request.ttl_ns,
-    )
 
 
 def _failed(call: int, outcome: Refused | Fault) -> Failed:

@@ -18,6 +18,7 @@ from master.core.effects import (
     SendOffers,
     SendRescinded,
     SendUpdates,
+    TellHeld,
 )
 from master.probes import MasterProbe
 from master.sessions import Link, Sessions
@@ -102,6 +103,8 @@ class Performer:
                 self._answer_agent(effect)
             case EvictFramework():
                 self._evict(effect)
+            case TellHeld():
+                _log_held(effect)
             case RefuseAgent():
                 self._refuse_agent(effect)
             case SpaceTouched():
@@ -192,6 +195,18 @@ class Performer:
         else:
             self._probe.sent(type(message).__name__, len(_items(message)))
             link.send(content, self._epoch)
+
+
+def _log_held(effect: TellHeld) -> None:
+    for zone in effect.zones:
+        log.warning(
+            "too many agents are silent at once, none of them is given up; see `quorate agents`",
+            zone=zone.name or "(none)",
+            silent=zone.absent,
+            agents=zone.known,
+        )
+    if not effect.zones:
+        log.warning("silent agents are given up again")
 
 
 def _parts(message: Message) -> Sequence[Message]:

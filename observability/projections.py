@@ -52,6 +52,7 @@ class ClusterTotals:
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
     frameworks_backed_off: int = 0
+    agents_held: int = 0
 
 
 def amount_in_units(name: str, amount: int) -> float:
@@ -90,6 +91,11 @@ class ClusterCollector(Collector):
             "quorate_frameworks_backed_off",
             "Frameworks that are offered nothing for a while, as they used nothing of it.",
             value=totals.frameworks_backed_off,
+        )
+        yield GaugeMetricFamily(
+            "quorate_agents_held",
+            "Silent agents that are not given up because too many fell silent at once.",
+            value=totals.agents_held,
         )
         yield from self._fairness(totals.shares)
         yield amounts_by_label(

@@ -29,6 +29,8 @@ struct DeactivateAgent { call @0 :UInt64; agentId @1 :Text; }          # offer n
 struct ActivateAgent { call @0 :UInt64; agentId @1 :Text; }            # the end of a deactivation, or of a drain
 struct DrainAgent { call @0 :UInt64; agentId @1 :Text; graceNs @2 :Int64; deadlineNs @3 :Int64; marksGone @4 :Bool; }   # deadlineNs: from now until its tasks are killed
 struct DeclareGone { call @0 :UInt64; agentId @1 :Text; }              # an agent that is away never comes back, and its tasks are dead
+struct ShowGuard { call @0 :UInt64; }
+struct LiftGuard { call @0 :UInt64; forNs @1 :Int64; }                 # give silent agents up however many they are; 0: no more
 # Changes of who leads and who belongs are answered when they are committed.
 struct AddMaster { call @0 :UInt64; address @1 :Text; }                # as a learner
 struct PromoteMaster { call @0 :UInt64; address @1 :Text; }            # a learner that has caught up becomes a voter
@@ -82,6 +84,8 @@ struct Roles { call @0 :UInt64; roles @1 :List(RoleView); isMore @2 :Bool; }
 struct Quotas { call @0 :UInt64; quotas @1 :List(QuotaView); isMore @2 :Bool; }
 struct Reservations { call @0 :UInt64; reservations @1 :List(ReservationView); isMore @2 :Bool; }
 struct Policies { call @0 :UInt64; policies @1 :List(PolicyView); isMore @2 :Bool; }
+struct ZoneView { zone @0 :Text; agents @1 :UInt32; absent @2 :UInt32; isHeld @3 :Bool; }   # zone: empty for agents without one
+struct GuardView { call @0 :UInt64; zones @1 :List(ZoneView); waiting @2 :UInt32; liftedUntilNs @3 :Int64; }   # waiting: agents that are silent for too long
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -112,4 +116,5 @@ struct OperatorMessage { union {
   listReservations @39 :ListReservations; reservations @40 :Reservations;
   reserveByOperator @41 :ReserveByOperator; unreserveByOperator @42 :UnreserveByOperator;
   setPolicy @43 :SetPolicy; listPolicies @44 :ListPolicies; policies @45 :Policies;
+  showGuard @46 :ShowGuard; liftGuard @47 :LiftGuard; guardView @48 :GuardView;
 } }

@@ -25,10 +25,12 @@ T = TypeVar("T")
 
 
 @contextmanager
-def running_cluster(masters: int, agents: int, directory: Path) -> Iterator["Cluster"]:
+def running_cluster(
+    masters: int, agents: int, directory: Path, settings: Sequence[str] = ()
+) -> Iterator["Cluster"]:
     """A cluster that is up, and gone with all it started at the end."""
     quieten()
-    cluster = Cluster(EmbeddedCluster(masters, agents, directory))
+    cluster = Cluster(EmbeddedCluster(masters, agents, directory, settings=settings))
     try:
         asyncio.run(cluster.embedded.start())
         yield cluster

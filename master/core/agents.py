@@ -102,23 +102,27 @@ def decide_unlinked(
     return draft.decision()
 
 
-def draft_unreachable(draft: Draft, state: State, agent: Agent) -> None:
-    """Tell of all its tasks that they may run on out of sight, then count it as unreachable."""
+def draft_unreachable(draft: Draft, state: State, agent: Agent) -> bool:
+    """Tell of all its tasks that they may run on out of sight, then count it as unreachable.
+
+    False when that is too much for one decision, and must be gone on with.
+    """
     text = f"agent {agent.id} has been silent for too long"
     reason = TaskReason.AGENT_UNREACHABLE
     if not _assume_all(draft, state, agent, TaskState.UNREACHABLE, reason=reason, text=text):
-        draft.alarm(AlarmKind.AGENT_SILENT, (agent.id,), 0)
-        return
+        return False
     draft.events.append(AgentUnreachable(agent.id))
     draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), draft.settings.agent_removal_ns)
+    return True
 
 
 def draft_removal(
     draft: Draft, state: State, agent: Agent, declaration: Declaration | None = None
-) -> None:
+) -> bool:
     """Forget an agent that stayed away; should it come back, its tasks are strays to be killed.
 
-    One that is or is now declared gone does not come back.
+    One that is or is now declared gone does not come back. False as in `draft_unreachable`; an
+    alarm calls for the rest.
     """
     declaration = declaration or agent.gone
     if declaration:
@@ -128,8 +132,9 @@ def draft_removal(
         text, reason = f"agent {agent.id} has not come back", TaskReason.AGENT_REMOVED
     if not _assume_all(draft, state, agent, TaskState.GONE, reason=reason, text=text):
         draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), 0)
-        return
+        return False
     draft.events.append(AgentRemoved(agent.id))
+    return True
 
 
 def refuse_gone(state: State, agent_id: AgentId) -> Refused | None:

@@ -22,3 +22,4 @@ class AlarmKind(IntEnum):
     RESERVATION_ENDS = 14
     BACK_OFF_ENDS = 15
     DEMAND_WAITS = 16
+    ABSENCE = 17

@@ -16,6 +16,7 @@ from master.core.effects import (
     SendOffers,
     SendRescinded,
     SendUpdates,
+    TellHeld,
 )
 from master.core.events import Event
 from master.core.settings import Settings
@@ -67,6 +68,7 @@ class Draft:
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
     touched: list[SpaceTouched] = field(default_factory=list)
     closed: dict[OfferId, None] = field(default_factory=dict)
+    notices: list[TellHeld] = field(default_factory=list)
 
     def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
         return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)
@@ -82,6 +84,7 @@ class Draft:
 
     def effects(self) -> Iterator[Effect]:
         """Return the effects in the order in which they make sense: launch before kill."""
+        yield from self.notices
         yield from self.greetings
         yield from _parcels(SendRescinded, self.rescinded)
         yield from _parcels(SendAcknowledge, self.acknowledgements)

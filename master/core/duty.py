@@ -16,7 +16,7 @@ from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Agent, Declaration, Drain, Task
 from master.core.settings import DAY_NS, Settings
-from master.core.soft import AgentDetached
+from master.core.soft import AgentDetached, AgentHandled
 from master.core.state import State, credit
 from master.core.tasks import want_dead
 from master.core.validity import check_duration, check_texts
@@ -208,6 +208,7 @@ def _draft_gone(draft: Draft, state: State, agent: Agent, by: str) -> None:
         refusal = refusal_of_gone(agent.id, declaration)
         draft.soft.append(AgentDetached(agent.id))
         draft.greetings.append(RefuseAgent(agent.id, refusal.reason.name, refusal.text))
+    draft.soft.append(AgentHandled(agent.id))
     draft.events.append(AgentDeclaredGone(agent.id, by))
     draft_removal(draft, state, agent, declaration)
 

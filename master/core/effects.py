@@ -7,6 +7,7 @@ link, drops them: `tick` and `reconcile` find what is outstanding again.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from master.core.records import Zone
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer
@@ -67,6 +68,13 @@ class RefuseAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class TellHeld:
+    """Say to operators of which zones no agent is given up now; none: of all of them again."""
+
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SendLaunch:
     agent_id: AgentId
     launches: tuple[Launch, ...]
@@ -91,6 +99,7 @@ Effect: TypeAlias = (
     | EvictFramework
     | AnswerAgent
     | RefuseAgent
+    | TellHeld
     | SendLaunch
     | SendKill
     | SendAcknowledge

@@ -199,6 +199,12 @@ class AgentDeclaredGone:
 
 
 @record
+class GuardLifted:
+    by: str = ""
+    until_ns: int = 0
+
+
+@record
 class LogRestored:
     launches_skipped: int = 0
     frameworks_skipped: int = 0
@@ -244,6 +250,7 @@ Event: TypeAlias = (
     | ResourcesUnreserved
     | ReservationEnding
     | PolicySet
+    | GuardLifted
 )
 
 

@@ -235,6 +235,9 @@ def _check_standing(state: State) -> None:
 
 
 def _check_links(state: State) -> None:
+    for agent_id in state.soft.overdue:
+        assert agent_id in state.agents
+        assert agent_id not in state.soft.agent_links
     for agent_id in state.soft.agent_links:
         assert not state.agents[agent_id].is_unreachable
     for framework_id in state.soft.framework_links:
@@ -264,7 +267,9 @@ def _check_alarms(state: State) -> None:
             assert (AlarmKind.AGENT_DRAIN, (agent.id,)) in alarms.wanted, agent.id
         if agent.id not in state.soft.agent_links:
             kind = AlarmKind.AGENT_REMOVAL if agent.is_unreachable else AlarmKind.AGENT_SILENT
-            assert (kind, (agent.id,)) in alarms.wanted, agent.id
+            is_overdue = agent.id in state.soft.overdue
+            subject = (AlarmKind.ABSENCE, ()) if is_overdue else (kind, (agent.id,))
+            assert subject in alarms.wanted, agent.id
         for each in agent.reservations.values():
             if each.expires_ns and not each.is_ending:
                 assert (AlarmKind.RESERVATION_ENDS, (agent.id, each.id)) in alarms.wanted, each.id

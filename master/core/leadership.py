@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from master.core import agents, duty, frameworks, keeping, reservations
+from master.core import absence, duty, frameworks, keeping, reservations
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
 from master.core.backoff import ring_back_off_ends
@@ -128,20 +128,6 @@ def _order_again(draft: Draft, state: State, task: Task) -> None:
         order_updates(draft, task)
 
 
-def _ring_agent_silent(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    agent = state.agents.get(AgentId(key[0]))
-    if agent is not None and not agent.is_unreachable:
-        assert agent.id not in state.soft.agent_links
-        agents.draft_unreachable(draft, state, agent)
-
-
-def _ring_agent_removal(draft: Draft, state: State, key: tuple[str, ...]) -> None:
-    agent = state.agents.get(AgentId(key[0]))
-    if agent is not None:
-        assert agent.is_unreachable
-        agents.draft_removal(draft, state, agent)
-
-
 def _ring_framework_absent(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     framework = state.frameworks.get(FrameworkId(key[0]))
     if framework is not None and not framework.is_removed:
@@ -196,8 +182,9 @@ def _is_within_reach(state: State, task: Task) -> bool:
 
 
 _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
-    AlarmKind.AGENT_SILENT: _ring_agent_silent,
-    AlarmKind.AGENT_REMOVAL: _ring_agent_removal,
+    AlarmKind.AGENT_SILENT: absence.ring_silent,
+    AlarmKind.AGENT_REMOVAL: absence.ring_removal,
+    AlarmKind.ABSENCE: absence.ring_absence,
     AlarmKind.AGENT_DRAIN: duty.ring_drain,
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
     AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from master.core import (
+    absence,
     agents,
     duty,
     frameworks,
@@ -22,6 +23,7 @@ from master.core import (
     versions,
 )
 from master.core import events as of
+from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome, Reply
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
@@ -64,6 +66,7 @@ Command: TypeAlias = (
     | ActivateAgent
     | DrainAgent
     | DeclareGone
+    | LiftGuard
     | AcceptOffers
     | DeclineOffers
     | RequestResources
@@ -95,6 +98,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     ActivateAgent: duty.decide_activate,
     DrainAgent: duty.decide_drain,
     DeclareGone: duty.decide_gone,
+    LiftGuard: absence.decide_lift,
     AcceptOffers: offers.decide_accept,
     DeclineOffers: offers.decide_decline,
     RequestResources: requests.decide_request,
@@ -137,6 +141,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.AgentActivated: duty.apply_agent_activated,
     of.DrainBegun: duty.apply_drain_begun,
     of.AgentDeclaredGone: duty.apply_agent_declared_gone,
+    of.GuardLifted: absence.apply_guard_lifted,
     of.TaskLaunched: tasks.apply_task_launched,
     of.KillRequested: tasks.apply_kill_requested,
     of.TaskUpdated: updates.apply_task_updated,

@@ -173,6 +173,16 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """How many agents of a zone there are, and how many are absent that were there just now."""
+
+    name: str
+    known: int
+    absent: int
+    is_held: bool  # none of them is given up
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """Resources of one agent lent to one framework until it answers: soft state."""
 

@@ -13,6 +13,12 @@ class Settings:
     """Durations and bounds; they may differ between leaders, so `apply` never sees them."""
 
     agent_timeout_ns: int = 10 * SECOND_NS  # without link, until it counts as unreachable
+    removal_interval_ns: int = SECOND_NS  # between agents that are given up, in the long run
+    removals_burst: int = 20  # of those, at once
+    absent_milli_max: int = 330  # thousandths of a zone's agents; beyond it none is given up
+    absent_min: int = 3  # agents of a zone; so few may always be
+    absence_window_ns: int = 600 * SECOND_NS  # in which agents that went count as going together
+    zone_attribute: str = "zone"  # of agents, names where they are
     agent_removal_ns: int = 7 * DAY_NS  # unreachable, until it is forgotten and its tasks are gone
     framework_grace_ns: int = 60 * SECOND_NS  # to come back to a new leader, at the least
     offer_timeout_ns: int = 60 * SECOND_NS

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 from master.allocator.allocate import Ledger
 from master.core import standing
 from master.core.alarms import AlarmKind
-from master.core.records import Offer, Refusal, unreserved_quantities
+from master.core.records import Offer, Refusal, Zone, unreserved_quantities
 from master.core.standing import StandingEvent
 from master.core.state import Soft, State, charge, charge_role, credit, credit_role
 from protocol.ids import AgentId, FrameworkId, OfferId
@@ -90,6 +90,32 @@ class AlarmSet:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentOverdue:
+    """The agent has been silent for too long, and waits to be given up."""
+
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHandled:
+    """The agent was given up."""
+
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesHeld:
+    """No agent of these zones is given up for now."""
+
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalsCounted:
+    counted_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgentsTouched:
     """Something about these agents may make an offer possible."""
 
@@ -138,6 +164,10 @@ SoftEvent: TypeAlias = (
     | RefusalsCleared
     | AgentAttached
     | AgentDetached
+    | AgentOverdue
+    | AgentHandled
+    | ZonesHeld
+    | RemovalsCounted
     | FrameworkAttached
     | FrameworkDetached
     | AlarmSet
@@ -214,11 +244,28 @@ def apply_agent_attached(state: State, event: AgentAttached) -> None:
     state.soft.agent_links[event.agent_id] = event.link
     state.soft.alarms.cancel(AlarmKind.AGENT_SILENT, (event.agent_id,))
     state.soft.alarms.cancel(AlarmKind.AGENT_REMOVAL, (event.agent_id,))
+    state.soft.overdue.pop(event.agent_id, None)
 
 
 def apply_agent_detached(state: State, event: AgentDetached) -> None:
     state.soft.agent_links.pop(event.agent_id, None)
     state.soft.idle.pop(event.agent_id, None)
+
+
+def apply_agent_overdue(state: State, event: AgentOverdue) -> None:
+    state.soft.overdue[event.agent_id] = None
+
+
+def apply_agent_handled(state: State, event: AgentHandled) -> None:
+    state.soft.overdue.pop(event.agent_id, None)
+
+
+def apply_zones_held(state: State, event: ZonesHeld) -> None:
+    state.soft.held = event.zones
+
+
+def apply_removals_counted(state: State, event: RemovalsCounted) -> None:
+    state.soft.removals_counted_ns = event.counted_ns
 
 
 def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
@@ -317,6 +364,10 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     RefusalsCleared: apply_refusals_cleared,
     AgentAttached: apply_agent_attached,
     AgentDetached: apply_agent_detached,
+    AgentOverdue: apply_agent_overdue,
+    AgentHandled: apply_agent_handled,
+    ZonesHeld: apply_zones_held,
+    RemovalsCounted: apply_removals_counted,
     FrameworkAttached: apply_framework_attached,
     FrameworkDetached: apply_framework_detached,
     AlarmSet: apply_alarm_set,

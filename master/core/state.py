@@ -8,7 +8,17 @@ from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
 from master.core.reasons import Reason
-from master.core.records import Agent, BackOff, Declaration, Framework, Offer, Policy, Refusal, Task
+from master.core.records import (
+    Agent,
+    BackOff,
+    Declaration,
+    Framework,
+    Offer,
+    Policy,
+    Refusal,
+    Task,
+    Zone,
+)
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.messages.framework import OfferFilter
@@ -39,6 +49,9 @@ class Soft:
     filters: dict[FrameworkId, tuple[OfferFilter, ...]] = field(default_factory=dict)
     back_offs: dict[FrameworkId, dict[str, BackOff]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
+    overdue: dict[AgentId, None] = field(default_factory=dict)  # to be given up, in this order
+    held: tuple[Zone, ...] = ()  # when it was last looked at
+    removals_counted_ns: int = 0  # how far in time those given up reach, one for each interval
     alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
 
 
@@ -72,6 +85,7 @@ class State:
     counted: dict[str, None] = field(default_factory=dict)  # names of ranges and sets ever seen
     task_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks not ended
     ended_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks ever ended
+    guard_lifted_ns: int = 0  # until then any number of silent agents is given up
     spaces: Spaces = field(default_factory=Spaces)
     soft: Soft = field(default_factory=Soft)
 

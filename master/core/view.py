@@ -72,7 +72,8 @@ class Totals:
     tasks_ended: dict[str, int]  # ever
     offers: int
     roles: tuple[RoleView, ...]
-    backed_off: int = 0  # frameworks, in any of their roles
+    backed_off: int  # frameworks, in any of their roles
+    agents_held: int  # silent for too long, and not given up because too many are
 
 
 def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
@@ -236,6 +237,7 @@ def totals(state: State) -> Totals:
             any(each.is_paused for each in by_role.values())
             for by_role in state.soft.back_offs.values()
         ),
+        agents_held=sum(zone.absent for zone in state.soft.held),
     )
 
 

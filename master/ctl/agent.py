@@ -24,7 +24,7 @@ class AgentGroup(TyperGroup):
 app = typer.Typer(
     cls=AgentGroup,
     help="Start an agent here (`quorate agent --help`); or drain, undrain, deactivate or "
-    "activate one, or give it up as gone (`quorate agent drain --help`).",
+    "activate one, declare it gone, release those that are held (`quorate agent drain --help`).",
 )
 
 
@@ -105,6 +105,25 @@ def activate(
     from master.ctl.target import find_target
 
     duty.activate(find_target(masters, credentials, insecure), agent)
+
+
+@app.command("release")
+def release(
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--for", metavar="SECONDS", help="After that, many are held again.", min=0, max=86_400
+        ),
+    ] = 600,
+    masters: Masters = "",
+    credentials: Credentials = "",
+    insecure: Insecure = False,
+) -> None:
+    """Let silent agents be given up, however many fell silent at once."""
+    from master.ctl import guard
+    from master.ctl.target import find_target
+
+    guard.lift(find_target(masters, credentials, insecure), seconds)
 
 
 @app.command("gone")

@@ -63,6 +63,11 @@ def list_agents(
 ) -> None:
     """List agents and what is allocated on them."""
     _list("agents", masters, credentials, insecure, form=output)
+    if output == "table":
+        from master.ctl.guard import tell_guard
+        from master.ctl.target import find_target
+
+        tell_guard(find_target(masters, credentials, insecure))
 
 
 @app.command("frameworks")

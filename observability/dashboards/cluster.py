@@ -109,7 +109,10 @@ OFFERS = Row(
             "Agents",
             "Which agents are in contact.",
             "none",
-            (("max by (state) (quorate_agents)", "{{state}}"),),
+            (
+                ("max by (state) (quorate_agents)", "{{state}}"),
+                ("max(quorate_agents_held)", "silent and held"),
+            ),
         ),
         Panel(
             "Frameworks",

@@ -38,7 +38,9 @@ from protocol.messages.operator import (
     Finding,
     Frameworks,
     FrameworkView,
+    GuardView,
     KillTaskByOperator,
+    LiftGuard,
     ListAgents,
     ListFrameworks,
     ListMasters,
@@ -73,11 +75,13 @@ from protocol.messages.operator import (
     SetPolicy,
     SetQuota,
     SetWeight,
+    ShowGuard,
     SnapshotPart,
     Tasks,
     TaskView,
     TransferLeadership,
     UnreserveByOperator,
+    ZoneView,
 )
 
 _OPERATOR = schema.load("protocol/operator.capnp")
@@ -631,6 +635,44 @@ def write_declare_gone(message: DeclareGone, builder: Any) -> None:
         put(_DECLARE_GONE__CALL, message.call)
     if message.agent_id:
         put(_DECLARE_GONE__AGENT_ID, message.agent_id)
+
+
+_SHOW_GUARD = _OPERATOR.ShowGuard.schema.fields
+_SHOW_GUARD__CALL = _SHOW_GUARD["call"]
+
+
+def read_show_guard(reader: Any) -> ShowGuard:
+    get = reader._get_by_field
+    return ShowGuard(
+        get(_SHOW_GUARD__CALL),
+    )
+
+
+def write_show_guard(message: ShowGuard, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SHOW_GUARD__CALL, message.call)
+
+
+_LIFT_GUARD = _OPERATOR.LiftGuard.schema.fields
+_LIFT_GUARD__CALL = _LIFT_GUARD["call"]
+_LIFT_GUARD__FOR_NS = _LIFT_GUARD["forNs"]
+
+
+def read_lift_guard(reader: Any) -> LiftGuard:
+    get = reader._get_by_field
+    return LiftGuard(
+        get(_LIFT_GUARD__CALL),
+        get(_LIFT_GUARD__FOR_NS),
+    )
+
+
+def write_lift_guard(message: LiftGuard, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIFT_GUARD__CALL, message.call)
+    if message.for_ns:
+        put(_LIFT_GUARD__FOR_NS, message.for_ns)
 
 
 _ADD_MASTER = _OPERATOR.AddMaster.schema.fields
@@ -1492,6 +1534,64 @@ def write_policies(message: Policies, builder: Any) -> None:
         put(_POLICIES__IS_MORE, message.is_more)
 
 
+_ZONE_VIEW = _OPERATOR.ZoneView.schema.fields
+_ZONE_VIEW__ZONE = _ZONE_VIEW["zone"]
+_ZONE_VIEW__AGENTS = _ZONE_VIEW["agents"]
+_ZONE_VIEW__ABSENT = _ZONE_VIEW["absent"]
+_ZONE_VIEW__IS_HELD = _ZONE_VIEW["isHeld"]
+
+
+def read_zone_view(reader: Any) -> ZoneView:
+    get = reader._get_by_field
+    return ZoneView(
+        get(_ZONE_VIEW__ZONE),
+        get(_ZONE_VIEW__AGENTS),
+        get(_ZONE_VIEW__ABSENT),
+        get(_ZONE_VIEW__IS_HELD),
+    )
+
+
+def write_zone_view(message: ZoneView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.zone:
+        put(_ZONE_VIEW__ZONE, message.zone)
+    if message.agents:
+        put(_ZONE_VIEW__AGENTS, message.agents)
+    if message.absent:
+        put(_ZONE_VIEW__ABSENT, message.absent)
+    if message.is_held:
+        put(_ZONE_VIEW__IS_HELD, message.is_held)
+
+
+_GUARD_VIEW = _OPERATOR.GuardView.schema.fields
+_GUARD_VIEW__CALL = _GUARD_VIEW["call"]
+_GUARD_VIEW__ZONES = _GUARD_VIEW["zones"]
+_GUARD_VIEW__WAITING = _GUARD_VIEW["waiting"]
+_GUARD_VIEW__LIFTED_UNTIL_NS = _GUARD_VIEW["liftedUntilNs"]
+
+
+def read_guard_view(reader: Any) -> GuardView:
+    get = reader._get_by_field
+    return GuardView(
+        get(_GUARD_VIEW__CALL),
+        schema.read_structs(get(_GUARD_VIEW__ZONES), read_zone_view, 3),
+        get(_GUARD_VIEW__WAITING),
+        get(_GUARD_VIEW__LIFTED_UNTIL_NS),
+    )
+
+
+def write_guard_view(message: GuardView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_GUARD_VIEW__CALL, message.call)
+    if message.zones:
+        schema.write_structs(builder, _GUARD_VIEW__ZONES, message.zones, write_zone_view)
+    if message.waiting:
+        put(_GUARD_VIEW__WAITING, message.waiting)
+    if message.lifted_until_ns:
+        put(_GUARD_VIEW__LIFTED_UNTIL_NS, message.lifted_until_ns)
+
+
 _FINDING = _OPERATOR.Finding.schema.fields
 _FINDING__ABOUT = _FINDING["about"]
 _FINDING__REASON = _FINDING["reason"]
@@ -1823,6 +1923,9 @@ _OPERATOR_MESSAGE__UNRESERVE_BY_OPERATOR = _OPERATOR_MESSAGE["unreserveByOperato
 _OPERATOR_MESSAGE__SET_POLICY = _OPERATOR_MESSAGE["setPolicy"]
 _OPERATOR_MESSAGE__LIST_POLICIES = _OPERATOR_MESSAGE["listPolicies"]
 _OPERATOR_MESSAGE__POLICIES = _OPERATOR_MESSAGE["policies"]
+_OPERATOR_MESSAGE__SHOW_GUARD = _OPERATOR_MESSAGE["showGuard"]
+_OPERATOR_MESSAGE__LIFT_GUARD = _OPERATOR_MESSAGE["liftGuard"]
+_OPERATOR_MESSAGE__GUARD_VIEW = _OPERATOR_MESSAGE["guardView"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1874,6 +1977,9 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "setPolicy": (_OPERATOR_MESSAGE__SET_POLICY, read_set_policy, 3),
     "listPolicies": (_OPERATOR_MESSAGE__LIST_POLICIES, read_list_policies, 2),
     "policies": (_OPERATOR_MESSAGE__POLICIES, read_policies, 3),
+    "showGuard": (_OPERATOR_MESSAGE__SHOW_GUARD, read_show_guard, 1),
+    "liftGuard": (_OPERATOR_MESSAGE__LIFT_GUARD, read_lift_guard, 2),
+    "guardView": (_OPERATOR_MESSAGE__GUARD_VIEW, read_guard_view, 4),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -1921,6 +2027,9 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     SetPolicy: (_OPERATOR_MESSAGE__SET_POLICY, write_set_policy),
     ListPolicies: (_OPERATOR_MESSAGE__LIST_POLICIES, write_list_policies),
     Policies: (_OPERATOR_MESSAGE__POLICIES, write_policies),
+    ShowGuard: (_OPERATOR_MESSAGE__SHOW_GUARD, write_show_guard),
+    LiftGuard: (_OPERATOR_MESSAGE__LIFT_GUARD, write_lift_guard),
+    GuardView: (_OPERATOR_MESSAGE__GUARD_VIEW, write_guard_view),
 }
 
 

@@ -170,6 +170,17 @@ class DeclareGone:
 
 
 @record
+class ShowGuard:
+    call: int = 0
+
+
+@record
+class LiftGuard:
+    call: int = 0
+    for_ns: int = 0
+
+
+@record
 class AddMaster:
     call: int = 0
     address: str = ""
@@ -404,6 +415,22 @@ class Policies:
 
 
 @record
+class ZoneView:
+    zone: str = ""
+    agents: int = 0
+    absent: int = 0
+    is_held: bool = False
+
+
+@record
+class GuardView:
+    call: int = 0
+    zones: tuple[ZoneView, ...] = ()
+    waiting: int = 0
+    lifted_until_ns: int = 0
+
+
+@record
 class Finding:
     about: str = ""
     reason: str = ""
@@ -527,4 +554,7 @@ OperatorMessage: TypeAlias = (
     | SetPolicy
     | ListPolicies
     | Policies
+    | ShowGuard
+    | LiftGuard
+    | GuardView
 )

@@ -7,6 +7,7 @@ Agents remember what they are told to launch, as real ones do, until `forget`.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome
 from master.core.effects import Effect, SendAcknowledge, SendLaunch
@@ -105,7 +106,7 @@ class Script(Duties, Reserving):
 
     def do_agent(self, words: list[str], options: Options) -> None:
         """agent NAME cpus=… mem=… [reserved=ROLE>cpus:…;mem:…,…]
-        [principal=…] [host=…] [attributes=rack:r1,…]
+        [principal=…] [host=…] [zone=…] [attributes=rack:r1,…]
         """
         self.links += 1
         tasks = self.agents[words[0]].tasks if words[0] in self.agents else {}
@@ -255,6 +256,10 @@ class Script(Duties, Reserving):
         """policy ROLE [least=cpus:1;mem:1GiB]; nothing: none"""
         self.submit(SetPolicy(words[0], parse_quantities(options.get("least", ""))))
 
+    def do_lift(self, words: list[str], options: Options) -> None:
+        """lift DURATION: of the guard against giving many agents up at once"""
+        self.submit(LiftGuard("op", duration(words[0])))
+
     def do_teardown(self, words: list[str], options: Options) -> None:
         """teardown FRAMEWORK [by=…]"""
         self.submit(TeardownFramework(self._framework_id(words[0]), options.get("by", "")))
@@ -317,6 +322,9 @@ class Script(Duties, Reserving):
         host = spec.pop("host", f"{name}.example")
         attributes = spec.pop("attributes", "")
         reserved = static_of(spec.pop("reserved", ""))
+        zone = spec.pop("zone", "")
+        if zone:
+            attributes = f"zone:{zone}"
         register = Registration(
             agent_id=name,
             hostname=host,

@@ -15,6 +15,7 @@ from master.core.effects import (
     SendOffers,
     SendRescinded,
     SendUpdates,
+    TellHeld,
 )
 from protocol.decision import Refused
 from protocol.messages.framework import Subscribed
@@ -82,6 +83,9 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
         case EvictFramework():
             text = names.translate(effect.text)
             yield f"evict {names.framework(effect.framework_id)} {effect.reason}: {text}"
+        case TellHeld():
+            zones = [f"{z.name or 'all'} {z.absent}/{z.known}" for z in effect.zones]
+            yield f"held {', '.join(zones) or 'nothing'}"
         case RefuseAgent():
             yield f"refuse {effect.agent_id} {effect.reason}: {effect.text}"
         case AnswerAgent():

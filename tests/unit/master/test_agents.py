@@ -71,7 +71,9 @@ def test_agent_without_memory_is_admitted_but_not_offered() -> None:
 
 
 def test_many_silent_agents_are_dealt_with_by_portions() -> None:
-    leader = Leader.with_settings(Settings(tick_alarms_max=3))
+    leader = Leader.with_settings(
+        Settings(tick_alarms_max=3, tick_events_max=3, absent_milli_max=1000)
+    )
     for number in range(10):
         leader.submit(RegisterAgent(registration(f"a{number}"), "p", number))
         leader.submit(AgentUnlinked(AgentId(f"a{number}"), number))

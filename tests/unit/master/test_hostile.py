@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from master.core.absence import view_guard
 from master.core.explaining import explain
 from master.core.invariants import check
 from master.core.leadership import Tick
 from master.core.settings import Settings
 from master.core.snapshot import digest
 from master.handlers import AgentReceiver, FrameworkReceiver
-from master.operator import OperatorReceiver
+from master.operator import Answers, OperatorReceiver
 from master.perform import Performer
 from master.probes import SilentMasterProbe
 from master.registrar import Registrar
@@ -186,8 +187,11 @@ class Victim:
             submit,
             self.loop.query,
             LogDesk(lambda: (), lambda verb, name, done: done(None), copier),
-            lambda state, asked: explain(Settings(), state, asked, self.now_ns),
-            self.registrar.foresee,
+            Answers(
+                lambda state, asked: explain(Settings(), state, asked, self.now_ns),
+                self.registrar.foresee,
+                lambda state: view_guard(state, Settings(), self.now_ns),
+            ),
             self.probe,
         )
         self.agent, self.framework = RecordedLink("a1"), RecordedLink("web")

@@ -4,6 +4,7 @@ from typing import get_args
 
 from master.codec import encode_batch
 from master.core import machine, soft
+from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.events import Batch, Event, LogRestored
@@ -78,6 +79,7 @@ def busy_leader() -> Leader:
     leader.submit(DrainAgent(A1, "op", deadline_ns=DAY_NS))
     leader.submit(AgentUnlinked(A2, 4))
     leader.submit(DeclareGone(A2, "op"))
+    leader.submit(LiftGuard("op", SECOND_NS))
     for change in (
         AcquireLease(1, "s", "lead", "me", SECOND_NS),
         Transact(2, "s", changes=(messages.Change("k", b"v", lease="lead"),)),

@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
+from master.core.absence import LiftGuard
+from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.frameworks import TeardownFramework
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reasons import Reason
 from master.core.roles import SetWeight
 from master.core.tasks import KillByOperator
-from master.operator import OperatorReceiver, page_of
+from master.operator import Answers, OperatorReceiver, page_of
 from master.probes import SilentMasterProbe
 from protocol.codecs.operator import encode_operator_message
 from protocol.decision import Refused
 from protocol.errors import Fault, Malformed, NotLeader, TimedOut
-from protocol.ids import FrameworkId, TaskId
+from protocol.ids import AgentId, FrameworkId, TaskId
+from protocol.messages.operator import ActivateAgent as ActivateCall
 from protocol.messages.operator import (
     AddMaster,
     Agents,
@@ -28,6 +31,7 @@ from protocol.messages.operator import (
     Explanation,
     Failed,
     Finding,
+    GuardView,
     KillTaskByOperator,
     ListAgents,
     ListMasters,
@@ -40,8 +44,13 @@ from protocol.messages.operator import (
     ReadSnapshot,
     RemoveFramework,
     RemoveMaster,
+    ShowGuard,
     TransferLeadership,
 )
+from protocol.messages.operator import DeactivateAgent as DeactivateCall
+from protocol.messages.operator import DeclareGone as DeclareGoneCall
+from protocol.messages.operator import DrainAgent as DrainCall
+from protocol.messages.operator import LiftGuard as LiftGuardCall
 from protocol.messages.operator import SetPolicy as SetPolicyCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
@@ -69,8 +78,11 @@ class Desk:
             self.submit,
             self.query,
             LogDesk(lambda: MASTERS, self.change_members, self),
-            lambda state, asked: (),
-            lambda state, command: self.outcome,
+            Answers(
+                lambda state, asked: (),
+                lambda state, command: self.outcome,
+                lambda state: GuardView(waiting=3),
+            ),
             SilentMasterProbe(),
         )
 
@@ -112,6 +124,11 @@ def test_masters_are_told_by_any_master() -> None:
 
 def test_list_is_answered_under_its_number() -> None:
     assert Desk(agents(2)).ask(ListAgents(5)) == Agents(5, tuple(agents(2)))
+
+
+def test_guard_is_shown_under_the_number_of_its_question() -> None:
+    desk = Desk((GuardView(waiting=3),))
+    assert desk.ask(ShowGuard(6)) == GuardView(6, waiting=3)
 
 
 def test_list_is_answered_by_the_leader_only() -> None:
@@ -161,6 +178,11 @@ def test_question_why_is_answered_with_findings() -> None:
             SetQuota("web", {"cpus": 5}, {"cpus": 9}, True),
         ),
         (SetPolicyCall(1, "web", (Quantity("cpus", 5),)), SetPolicy("web", {"cpus": 5})),
+        (DeactivateCall(1, "a1"), DeactivateAgent(AgentId("a1"), "operator")),
+        (ActivateCall(1, "a1"), ActivateAgent(AgentId("a1"), "operator")),
+        (DrainCall(1, "a1", 2, 3, True), DrainAgent(AgentId("a1"), "operator", 2, 3, True)),
+        (DeclareGoneCall(1, "a1"), DeclareGone(AgentId("a1"), "operator")),
+        (LiftGuardCall(1, 7), LiftGuard("operator", 7)),
     ],
 )
 def test_change_becomes_a_command(request_: OperatorMessage, command: object) -> None:

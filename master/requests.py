@@ -1,0 +1,96 @@
+"""Operators' requests that change something: what the core is asked to decide."""
+
+from typing import TypeAlias
+
+from master.core.absence import LiftGuard
+from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
+from master.core.frameworks import TeardownFramework
+from master.core.machine import Command
+from master.core.policies import SetPolicy
+from master.core.quotas import SetQuota
+from master.core.reservations import ReserveByOperator, UnreserveByOperator
+from master.core.roles import SetWeight
+from master.core.tasks import KillByOperator
+from master.sessions import Link
+from protocol.ids import AgentId, FrameworkId, TaskId
+from protocol.messages.framework import Reserve
+from protocol.messages.operator import ActivateAgent as ActivateCall
+from protocol.messages.operator import DeactivateAgent as DeactivateCall
+from protocol.messages.operator import DeclareGone as DeclareGoneCall
+from protocol.messages.operator import DrainAgent as DrainCall
+from protocol.messages.operator import (
+    KillTaskByOperator,
+    RemoveFramework,
+)
+from protocol.messages.operator import LiftGuard as LiftGuardCall
+from protocol.messages.operator import ReserveByOperator as ReserveCall
+from protocol.messages.operator import SetPolicy as SetPolicyCall
+from protocol.messages.operator import SetQuota as SetQuotaCall
+from protocol.messages.operator import SetWeight as SetWeightCall
+from protocol.messages.operator import UnreserveByOperator as UnreserveCall
+from protocol.quantities import amounts_of
+
+DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
+Change: TypeAlias = (
+    KillTaskByOperator
+    | RemoveFramework
+    | SetWeightCall
+    | SetQuotaCall
+    | SetPolicyCall
+    | ReserveCall
+    | UnreserveCall
+    | LiftGuardCall
+    | DutyCall
+)
+
+
+def command_of(request: Change, peer: Link) -> Command:
+    """Return what the core is asked to decide."""
+    match request:
+        case KillTaskByOperator():
+            framework, task = FrameworkId(request.framework_id), TaskId(request.task_id)
+            return KillByOperator(framework, task, request.grace_ns)
+        case RemoveFramework():
+            by = peer.principal or peer.name
+            return TeardownFramework(FrameworkId(request.framework_id), by=by)
+        case SetWeightCall():
+            return SetWeight(request.role, request.weight_milli)
+        case SetQuotaCall():
+            guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
+            return SetQuota(request.role, guarantee, limit, request.force)
+        case SetPolicyCall():
+            return SetPolicy(request.role, amounts_of(request.least))
+        case ReserveCall():
+            return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)
+        case UnreserveCall():
+            name, resources = request.reservation, request.resources
+            return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
+        case LiftGuardCall():
+            return LiftGuard(peer.principal or peer.name, request.for_ns)
+        case _:
+            return _duty_of(request, peer.principal or peer.name)
+
+
+def _duty_of(request: DutyCall, by: str) -> Command:
+    agent_id = AgentId(request.agent_id)
+    match request:
+        case DeactivateCall():
+            return DeactivateAgent(agent_id, by)
+        case ActivateCall():
+            return ActivateAgent(agent_id, by)
+        case DeclareGoneCall():
+            return DeclareGone(agent_id, by)
+        case DrainCall():
+            grace_ns, deadline_ns = request.grace_ns, request.deadline_ns
+            return DrainAgent(agent_id, by, grace_ns, deadline_ns, request.marks_gone)
+
+
+def _reserve_of(request: ReserveCall) -> Reserve:
+    return Reserve(
+        reservation=request.reservation,
+        role=request.role,
+        resources=request.resources,
+        source=request.source,
+        labels=request.labels,
+        ttl_ns=request.ttl_ns,
+    )
