@@ -30,6 +30,7 @@ class Ledger:
         self.acknowledged: dict[int, int] = {}  # client: last operation
         self.configurations: dict[int, Configuration] = {}  # committed ones
         self.cluster_id = ""
+        self.anew: set[str] = set()  # members that set their files aside
         self.seen: Counter[str] = Counter()
         self._counted: dict[tuple[str, str], int] = {}  # what a leader counts on, when last seen
         self._led_from: dict[tuple[str, int], int] = {}  # what was committed when one began to lead
@@ -58,8 +59,13 @@ class Ledger:
                     raise Violation(f"{raft.name} leads term {raft.term} without entry {index}")
 
     def belong(self, raft: Raft) -> None:
-        """Check that everybody knows the same members at an index, and that one changed at most."""
+        """Check that everybody knows the same members at an index, and that one changed at most.
+
+        Who set its file aside begins with the members that the file proved, whenever they were so.
+        """
         history = raft._membership._history
+        if raft.name in self.anew:
+            history = [known for known in history if known.index]
         for before, after in pairwise(history):
             if before.voters and len(set(before.voters) ^ set(after.voters)) > 1:
                 raise Violation(f"{raft.name} changes {before.voters} to {after.voters} at once")

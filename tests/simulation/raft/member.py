@@ -4,14 +4,16 @@ import random
 import shutil
 from collections.abc import Callable
 
+from structlog.testing import capture_logs
+
 from protocol.errors import CorruptLog
 from rlog.config import LogConfig
-from rlog.examine import examine
 from rlog.journal import Job
 from rlog.membership import Configuration
 from rlog.messages import RaftMessage
 from rlog.raft import Raft
 from rlog.raft_member import Network, Role
+from rlog.repair import prepare
 from rlog.room import LOOK_S
 from rlog.store import Store
 from rlog.taking import SnapshotTaking
@@ -65,18 +67,28 @@ class Member:
         return self.is_lost or self.is_damaged
 
     def start(self) -> None:
-        """Begin with what is on disk, or refuse to when that is damaged."""
+        """Begin with what is on disk; set that aside, or refuse to begin, when it is damaged."""
         if self.is_damaged:
             try:
-                examine(self.config.directory)
+                is_new = self._prepare()
             except CorruptLog:
                 self.ledger.seen["damage refused at start"] += 1
                 self.on_refusal(self)
                 return
-            self.is_damaged = False  # what flipped is nowhere where anything is kept
+            if is_new:
+                self.ledger.seen["damage set aside at start"] += 1
+                self.ledger.anew.add(self.config.name)
+                self.is_lost = True
+            self.is_damaged = False  # or what flipped is nowhere where anything is kept
         self.is_up, self.is_disk_failing, self.paused_until_s = True, False, 0.0
         self.reader = Reader(self)
         self._take_part(self._open())
+
+    def _prepare(self) -> bool:
+        """Do what a daemon does first; half of the operators let it repair what it may."""
+        config, is_repairing = self.config, self.rng.random() < 0.5
+        with capture_logs():  # what is set aside is told as an error; here it is meant
+            return prepare(config.directory, config.name, config.cluster, is_repairing=is_repairing)
 
     def _open(self) -> Store:
         tail_max = self.rng.choice((4, 16, 64))

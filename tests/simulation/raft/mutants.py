@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.errors import NotLeader
+from rlog import repair
 from rlog.held import Held
 from rlog.journal import Journal
 from rlog.membership import Configuration, Membership
@@ -30,15 +31,15 @@ from tests.simulation.raft.plan import Theme
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A mistake, and the attribute of a class it replaces."""
+    """A mistake, and the attribute of a class, or of a module, that it replaces."""
 
     mistake: str
-    owner: type
+    owner: object
     name: str
     replacement: Any
     theme: Theme  # under which it is looked for
     seed: int  # from which on; hunt.py finds others when the code has changed
-    also: tuple[tuple[type, str, Any], ...] = ()  # what else it takes
+    also: tuple[tuple[object, str, Any], ...] = ()  # what else it takes
 
 
 def _release_at_once(self: Held, durable: int, term: int) -> list[tuple[str, RaftMessage]]:
@@ -232,6 +233,7 @@ def _mutants_of_memory() -> list[Mutant]:
         Mutant("acknowledgements without memory count", Progress, "matched", matched, theme, 1),
         Mutant(before, Follower, mistrust, trusting, theme, 14),
         Mutant(sure, Follower, "_received_of", _sure_of_chunks, theme, 0),
+        Mutant("who set its file aside counts at once", repair, "UNSEEN", 0, Theme.DAMAGE, 150),
     ]
 
 
