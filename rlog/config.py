@@ -30,6 +30,7 @@ class LogConfig:
     keep_entries: int = 5_000  # left in front of a snapshot, for followers a little behind
     join: tuple[str, ...] = ()  # with no voters: members by whom this one may be added
     version: int = FIRST  # of what the log holds: the newest that this member understands
+    noun: str = "master"  # what operators call a member
     proposed_id: str = field(default_factory=draw_id)  # of the cluster, if this member founds it
 
     def __post_init__(self) -> None:

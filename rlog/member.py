@@ -64,6 +64,7 @@ class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             election_timeout_s=self.election_timeout_s,
             join=self.join,
             version=self.LOG_VERSION,
+            noun=self.NOUN,
         )
 
     def server(self, credentials: Credentials) -> ServerConfig:

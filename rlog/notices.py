@@ -11,7 +11,7 @@ from rlog.raft import Raft
 
 LEFT_MIN = 10_000  # entries to be folded that are worth a line, which is less than half a second's
 LEFT_S = 10.0  # from line to line
-REMOVED = "this master was removed from the cluster; stop it, or add it again"
+REMOVED = "this {} was removed from the {}; stop it, or add it again"
 
 log = structlog.get_logger()
 
@@ -22,6 +22,8 @@ class Notices:
     def __init__(self, config: LogConfig) -> None:
         self.on_members: Callable[[], None] = _heed_not
         self._config = config
+        self._noun = config.noun
+        self._whole = "cluster" if config.noun == "master" else "log"
         self._known: Configuration | None = None
         self._is_whole = False
         self._is_removed = False
@@ -33,14 +35,14 @@ class Notices:
         known, config = raft.configuration, self._config
         if not known.members:
             log.warning(
-                "this master belongs to no cluster and waits until it is added to one: "
-                f"quorate masters add {raft.name}",
+                f"this {self._noun} belongs to no {self._whole} and waits until it is added to "
+                f"one: quorate masters add {raft.name}",
                 join=",".join(config.join),
             )
         elif raft.is_amnesiac:
             log.warning(
-                "the data directory is empty or not filled yet: this master counts for nothing "
-                "until all have founded the cluster, or its leader has filled it",
+                f"the data directory is empty or not filled yet: this {self._noun} counts for "
+                f"nothing until all have founded the {self._whole}, or its leader has filled it",
                 voters=",".join(known.voters),
             )
         elif raft.name not in known.members:
@@ -60,7 +62,7 @@ class Notices:
             self.on_members()
         if not self._is_whole and _is_whole(raft):
             self._is_whole = True
-            log.info("this master counts: its log is whole", cluster_id=raft.cluster_id)
+            log.info(f"this {self._noun} counts: its log is whole", cluster_id=raft.cluster_id)
         self._look_how_many_are_left(raft)
         if raft.is_removed and not self._is_removed:
             self._tell_removed(raft)
@@ -82,7 +84,8 @@ class Notices:
 
     def _tell_removed(self, raft: Raft) -> None:
         self._is_removed = True
-        log.warning(REMOVED, to_add_it_again=f"quorate masters add {raft.name}")
+        text = REMOVED.format(self._noun, self._whole)
+        log.warning(text, to_add_it_again=f"quorate masters add {raft.name}")
 
     def _tell_members(self, known: Configuration) -> None:
         log.info(

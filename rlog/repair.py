@@ -72,7 +72,7 @@ def _repair(directory: str, name: str, cluster: str, damage: DamagedLog) -> str:
     except (OSError, Fault) as error:
         return f"it cannot be set aside: {error}"
     log.error(
-        "the data file is damaged and was set aside; the other masters fill this one anew",
+        "the data file is damaged and was set aside; the others fill this one anew",
         damage=str(damage),
         kept=kept,
     )

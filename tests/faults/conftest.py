@@ -18,7 +18,7 @@ class Lasting:
 
 
 BRIEF = Lasting(3.0, 0.0, 2, 25, (1.0, 4.0), 5)
-LONG = Lasting(200.0, 200.0, 2, 1500, (1.0, 5.0, 30.0), 50)
+LONG = Lasting(200.0, 200.0, 1, 1500, (1.0, 5.0, 30.0), 50)
 
 
 @pytest.fixture

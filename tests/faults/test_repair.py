@@ -28,7 +28,7 @@ from tests.unit.rlog.test_repair import TRIO, refused, write_log
 from tests.unit.rlog.test_repair import damage as damage_log
 
 ROLE = "kept-by-every-master"  # long enough to be found in a file
-SET_ASIDE = "the data file is damaged and was set aside; the other masters fill this one anew"
+SET_ASIDE = "the data file is damaged and was set aside; the others fill this one anew"
 IS_WHOLE = "this master counts: its log is whole"
 
 

@@ -58,3 +58,18 @@ def test_member_that_folds_for_long_says_how_far_it_is() -> None:
 
 def test_member_that_is_nearly_there_says_nothing() -> None:
     assert told(Member(committed=LEFT_MIN - 1), int(3 * LEFT_S), 1) == []
+
+
+def begun(noun: str) -> str:
+    """Return what a member that belongs to nobody says at its start."""
+    config = LogConfig("m1:7000", (), "", join=("m2:7000",), noun=noun)
+    member = Member(cluster_id="", configuration=Configuration(0, ()))
+    with capture_logs() as lines:
+        Notices(config).begin(cast(Raft, member))
+    [line] = lines
+    return str(line["event"])
+
+
+def test_members_are_called_what_they_are() -> None:
+    assert begun("master").startswith("this master belongs to no cluster and waits")
+    assert begun("member").startswith("this member belongs to no log and waits")

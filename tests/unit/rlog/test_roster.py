@@ -100,7 +100,7 @@ def test_leader_that_is_removed_answers_and_hands_over(three: Cluster) -> None:
     with capture_logs() as lines:
         three.run(change(leader, "remove", leader.name), leader)
         three.wait(0.5)
-    assert [line["event"] for line in lines].count(REMOVED) == 1
+    assert [line["event"] for line in lines].count(REMOVED.format("master", "cluster")) == 1
     successor = three.wait_for_leader()
     assert leader.name not in successor.log.configuration.members
 
@@ -112,7 +112,7 @@ def test_removed_master_is_told_once_and_may_be_added_again(three: Cluster) -> N
     with capture_logs() as lines:
         three.run(change(leader, "remove", removed.name), leader)
         three.wait(10.0)
-    assert [line["event"] for line in lines].count(REMOVED) == 1
+    assert [line["event"] for line in lines].count(REMOVED.format("master", "cluster")) == 1
     assert removed.log.is_removed
     assert leader.log.reachable == frozenset(leader.log.configuration.voters) - {leader.name}
     three.run(change(leader, "add", removed.name), leader)
@@ -135,7 +135,7 @@ def test_master_that_was_away_when_it_was_removed_is_told_when_it_asks(three: Cl
     with capture_logs() as lines:
         returned = three.add(away)
         three.wait(10.0)
-    assert [line["event"] for line in lines].count(REMOVED) == 1
+    assert [line["event"] for line in lines].count(REMOVED.format("master", "cluster")) == 1
     assert returned.log.is_removed
     assert (leader.log.is_leader, leader.log.term) == (True, term)
 
