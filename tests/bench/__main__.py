@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from master.ctl.children import end_with_parent
 from tests import bench
 from tests.bench.measure import ROOT, describe_place
 
@@ -44,7 +45,8 @@ def run(name: str, *, is_quick: bool) -> int:
     arguments = QUICK.get(name, ()) if is_quick else ()
     began_s = time.monotonic()
     command = [sys.executable, "-m", f"tests.bench.{PREFIX}{name}", *arguments]
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=end_with_parent) as running:
+        code = running.wait()
     ending = f"failed with exit code {code} after" if code else "took"
     print(f"   ({ending} {time.monotonic() - began_s:.0f} s)", flush=True)
     return code

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.bench.duel import Contender, Shape, Verb, describe, head, measure, ru
 from tests.bench.etcd import BINARY, Client, Etcd, etcd
 from tests.bench.kills import measure_kills
 from tests.bench.measure import describe_place
+from tests.bench.places import bench_directory
 from tests.bench.tape import Tape
 from tests.faults.crowd import introduce
 from tests.faults.stage import find_leader, staged
@@ -168,7 +168,7 @@ def main() -> int:
         return 1
     print(describe_place())
     print(f"medians of {rounds} rounds of {lasts_s:g} s; 3 members each, fsync by a majority")
-    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as name:
+    with bench_directory() as name:
         directory = Path(name)
         parts = [part for part in TITLES if part in chosen.parts]
         if parts:

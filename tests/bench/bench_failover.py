@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -14,6 +13,7 @@ import structlog
 
 from master.ctl.cluster import EmbeddedCluster
 from tests.bench.measure import describe_place
+from tests.bench.places import bench_directory
 from tests.faults.crowd import Crowd, Stream, driving, introduce
 from tests.faults.stage import find_leader, identify_processes, staged, until_whole
 
@@ -69,7 +69,7 @@ def within(
     masters: int, agents: int, scene: Callable[[EmbeddedCluster, Path], Coroutine[Any, Any, Any]]
 ) -> Any:
     """Return what a scene measures in a cluster made for it."""
-    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as name:
+    with bench_directory() as name:
         directory = Path(name)
         with staged(directory / "cluster", masters, agents) as cluster:
             return asyncio.run(scene(cluster, directory))

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import sys
-import tempfile
 import time
 
+from tests.bench.places import bench_directory
 from tests.containers import Containers
 
 THROUGHPUT_COUNT = 200
@@ -21,8 +21,8 @@ def describe(name: str, samples_s: list[float]) -> str:
 
 async def measure(count: int, gap_s: float) -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as work_dir:
-        async with Containers(work_dir) as containers:
+    with bench_directory() as work_dir:
+        async with Containers(str(work_dir)) as containers:
             print(", ".join(containers.containerizer.isolation))
             started, ended = [], []
             for number in range(count):

@@ -1,13 +1,13 @@
 """Events appended and committed per second by three members of a log, each write fsynced."""
 
 import argparse
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.appending import Load
 from tests.bench.measure import cpu_s, median
 from tests.bench.members import Members, members
+from tests.bench.places import bench_directory
 
 EVENT_BYTES = 256
 SHAPES = ((1, 1), (16, 1), (256, 1), (1024, 1), (1, 64), (16, 64), (8, 256))
@@ -67,7 +67,7 @@ def main() -> None:
         f"{'in fl.':>8}{'each':>8}{'/s':>11}{'highest':>19}{'ms':>8}{'ms':>8}{'µs':>9}{'ers µs':>9}"
     )
     with (
-        tempfile.TemporaryDirectory(prefix="quorate-bench-") as directory,
+        bench_directory() as directory,
         members(Path(directory)) as cluster,
     ):
         measure(cluster, Load(64, 1, EVENT_BYTES, lasts_s))  # warms caches and grows the maps

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from tests.bench.appending import Load, Milestones, Shape
 from tests.bench.history import write_history
 from tests.bench.measure import ROOT, median
 from tests.bench.members import Members, members
+from tests.bench.places import bench_directory
 
 ENTRIES = 1_000_000
 EVENT_BYTES = 256
@@ -74,7 +74,7 @@ def bench_members(records: int, entries: int, runs: int, directory: str) -> None
     shape = Shape(records, RECORD_BYTES, 1_000)
     killed, wiped = Timed(), Timed()
     with (
-        tempfile.TemporaryDirectory(prefix="quorate-bench-", dir=directory) as below,
+        bench_directory(directory) as below,
         members(Path(below), shape=shape) as cluster,
     ):
         lengthen(cluster, entries)
@@ -110,7 +110,7 @@ def keep_loading(cluster: Members, leader: int, is_over: threading.Event) -> Non
 
 def bench_tools(entries: int, runs: int, directory: str) -> None:
     """Read a master's log with each tool, then have a lone master start with it."""
-    with tempfile.TemporaryDirectory(prefix="quorate-bench-", dir=directory) as below:
+    with bench_directory(directory) as below:
         name = f"127.0.0.1:{free_ports(1)[0]}"
         path = os.path.abspath(os.path.join(below, "log"))
         written = write_history(path, name, entries)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import tempfile
 import time
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ import msgspec
 from tests.bench.appending import Account, Load, Shape
 from tests.bench.measure import cpu_s, median, percentile
 from tests.bench.members import Members, members
+from tests.bench.places import bench_directory
 
 EVENT_BYTES = 256
 RECORD_BYTES = 180
@@ -121,7 +121,7 @@ def main() -> None:
         shape = Shape(records, RECORD_BYTES, chosen.every)
         size = len(msgspec.msgpack.encode(Shape(1_000, RECORD_BYTES).state())) * records // 1_000
         with (
-            tempfile.TemporaryDirectory(prefix="quorate-bench-", dir=os.curdir) as directory,
+            bench_directory(os.curdir) as directory,
             members(Path(directory), shape=shape) as cluster,
         ):
             cluster.run(cluster.leader(), Load(OUTSTANDING, 1, EVENT_BYTES, 1.0))  # warms caches

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-import tempfile
 from pathlib import Path
 
 import structlog
@@ -13,6 +12,7 @@ from rlog.client.journal import Journal
 from schedulers.keeper import Keeper
 from tests.bench.duel import Contender, Verb, measure
 from tests.bench.measure import describe_place, median
+from tests.bench.places import bench_directory
 from tests.bench.tape import Tape
 from tests.faults.crowd import introduce
 from tests.faults.stage import staged
@@ -61,7 +61,7 @@ def main() -> int:
         f"{'':<8}{'outstanding':>11}{'per s':>10}{'lowest–highest':>16}{'p50 ms':>9}{'p99 ms':>9}"
     )
     with (
-        tempfile.TemporaryDirectory(prefix="quorate-bench-") as name,
+        bench_directory() as name,
         staged(Path(name) / "cluster", 3, 0, SETTINGS) as cluster,
     ):
         asyncio.run(measure_all(cluster, 1 if chosen.quick else chosen.rounds))

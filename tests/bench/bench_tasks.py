@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from schedulers.driver import Driver
 from tests.bench.hosts import hosts
 from tests.bench.launches import Launches, LaunchScheduler, Seen, framework
 from tests.bench.measure import cpu_s, median, percentile
+from tests.bench.places import bench_directory
 
 MASTERS = 3
 REAL_AGENTS = 2
@@ -168,7 +168,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     print(f"medians of {runs} runs of {lasts_s:g} s; ms from accept to RUNNING seen by the")
     print(f"framework; CPU µs per task in each kind of process\n{HEADING}")
-    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as place:
+    with bench_directory() as place:
         if chosen.only != "real":
             print(f"- {chosen.agents} simulated agents, each with links to {MASTERS} masters")
             uvloop.run(bench_simulated(Path(place, "simulated"), chosen.agents, runs, lasts_s))

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from master.ctl.children import free_ports
+from master.ctl.children import end_with_parent, free_ports
 from protocol.credentials import Credentials
 from protocol.handshake import LinkIdentity
 from protocol.links import parse_address
@@ -80,6 +80,7 @@ async def serve(
 def be_member(
     name: str, voters: tuple[str, ...], directory: str, orders: Connection, shape: Shape
 ) -> None:
+    end_with_parent()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(name, voters, directory, orders, shape))
