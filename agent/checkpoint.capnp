@@ -10,6 +10,10 @@ struct StatusAcknowledged { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UI
 struct KillAccepted { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; graceNs @3 :Int64; reason @4 :V.TaskReason; }
 struct TaskForgotten { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; }
 
+struct VolumeKept { volume @0 :V.Volume; }                            # made, or to be made, or of another size
+struct VolumeDropped { volume @0 :Text; number @1 :UInt64; }          # what is in it is being deleted
+struct VolumeWiped { volume @0 :Text; number @1 :UInt64; }            # nothing is left of it
+
 struct ClusterJoined { origin @0 :Text; }                           # whose masters alone are followed from now on
 
 struct CheckpointEvent { union {
@@ -17,5 +21,6 @@ struct CheckpointEvent { union {
   agentNamed @1 :AgentNamed; bootNoted @2 :BootNoted; taskAccepted @3 :TaskAccepted; stateChanged @4 :StateChanged;
   statusAcknowledged @5 :StatusAcknowledged; killAccepted @6 :KillAccepted; taskForgotten @7 :TaskForgotten;
   clusterJoined @8 :ClusterJoined;
+  volumeKept @9 :VolumeKept; volumeDropped @10 :VolumeDropped; volumeWiped @11 :VolumeWiped;
 } }
 struct CheckpointBatch { stampNs @0 :Int64; events @1 :List(CheckpointEvent); }

@@ -15,17 +15,71 @@ from agent.core.events import (
     StatusAcknowledged,
     TaskAccepted,
     TaskForgotten,
+    VolumeDropped,
+    VolumeKept,
+    VolumeWiped,
 )
 from protocol import schema
 from protocol.codecs.values import read_task_description, write_task_description
-from protocol.messages.values import TaskReason, TaskState, TaskStatus
+from protocol.messages.values import TaskReason, TaskState, TaskStatus, Volume, VolumeState
 
 _VALUES = schema.load("protocol/values.capnp")
 _CHECKPOINT = schema.load("agent/checkpoint.capnp")
 
+_VOLUME_STATE_MEMBERS = schema.KnownMembers(VolumeState)
+
 _TASK_STATE_MEMBERS = schema.KnownMembers(TaskState)
 
 _TASK_REASON_MEMBERS = schema.KnownMembers(TaskReason)
+
+_VOLUME = _VALUES.Volume.schema.fields
+_VOLUME__ID = _VOLUME["id"]
+_VOLUME__NUMBER = _VOLUME["number"]
+_VOLUME__RESERVATION = _VOLUME["reservation"]
+_VOLUME__ROLE = _VOLUME["role"]
+_VOLUME__SIZE_BYTES = _VOLUME["sizeBytes"]
+_VOLUME__IS_SHARED = _VOLUME["isShared"]
+_VOLUME__PRINCIPAL = _VOLUME["principal"]
+_VOLUME__FRAMEWORK_ID = _VOLUME["frameworkId"]
+_VOLUME__STATE = _VOLUME["state"]
+
+
+def read_volume(reader: Any) -> Volume:
+    get = reader._get_by_field
+    return Volume(
+        get(_VOLUME__ID),
+        get(_VOLUME__NUMBER),
+        get(_VOLUME__RESERVATION),
+        get(_VOLUME__ROLE),
+        get(_VOLUME__SIZE_BYTES),
+        get(_VOLUME__IS_SHARED),
+        get(_VOLUME__PRINCIPAL),
+        get(_VOLUME__FRAMEWORK_ID),
+        _VOLUME_STATE_MEMBERS[get(_VOLUME__STATE).raw],
+    )
+
+
+def write_volume(message: Volume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.id:
+        put(_VOLUME__ID, message.id)
+    if message.number:
+        put(_VOLUME__NUMBER, message.number)
+    if message.reservation:
+        put(_VOLUME__RESERVATION, message.reservation)
+    if message.role:
+        put(_VOLUME__ROLE, message.role)
+    if message.size_bytes:
+        put(_VOLUME__SIZE_BYTES, message.size_bytes)
+    if message.is_shared:
+        put(_VOLUME__IS_SHARED, message.is_shared)
+    if message.principal:
+        put(_VOLUME__PRINCIPAL, message.principal)
+    if message.framework_id:
+        put(_VOLUME__FRAMEWORK_ID, message.framework_id)
+    if message.state:
+        put(_VOLUME__STATE, int(message.state))
+
 
 _TASK_STATUS = _VALUES.TaskStatus.schema.fields
 _TASK_STATUS__FRAMEWORK_ID = _TASK_STATUS["frameworkId"]
@@ -261,6 +315,63 @@ def write_task_forgotten(message: TaskForgotten, builder: Any) -> None:
         put(_TASK_FORGOTTEN__LAUNCH, message.launch)
 
 
+_VOLUME_KEPT = _CHECKPOINT.VolumeKept.schema.fields
+_VOLUME_KEPT__VOLUME = _VOLUME_KEPT["volume"]
+
+
+def read_volume_kept(reader: Any) -> VolumeKept:
+    get = reader._get_by_field
+    return VolumeKept(
+        read_volume(get(_VOLUME_KEPT__VOLUME)),
+    )
+
+
+def write_volume_kept(message: VolumeKept, builder: Any) -> None:
+    write_volume(message.volume, builder._init_by_field(_VOLUME_KEPT__VOLUME))
+
+
+_VOLUME_DROPPED = _CHECKPOINT.VolumeDropped.schema.fields
+_VOLUME_DROPPED__VOLUME = _VOLUME_DROPPED["volume"]
+_VOLUME_DROPPED__NUMBER = _VOLUME_DROPPED["number"]
+
+
+def read_volume_dropped(reader: Any) -> VolumeDropped:
+    get = reader._get_by_field
+    return VolumeDropped(
+        get(_VOLUME_DROPPED__VOLUME),
+        get(_VOLUME_DROPPED__NUMBER),
+    )
+
+
+def write_volume_dropped(message: VolumeDropped, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.volume:
+        put(_VOLUME_DROPPED__VOLUME, message.volume)
+    if message.number:
+        put(_VOLUME_DROPPED__NUMBER, message.number)
+
+
+_VOLUME_WIPED = _CHECKPOINT.VolumeWiped.schema.fields
+_VOLUME_WIPED__VOLUME = _VOLUME_WIPED["volume"]
+_VOLUME_WIPED__NUMBER = _VOLUME_WIPED["number"]
+
+
+def read_volume_wiped(reader: Any) -> VolumeWiped:
+    get = reader._get_by_field
+    return VolumeWiped(
+        get(_VOLUME_WIPED__VOLUME),
+        get(_VOLUME_WIPED__NUMBER),
+    )
+
+
+def write_volume_wiped(message: VolumeWiped, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.volume:
+        put(_VOLUME_WIPED__VOLUME, message.volume)
+    if message.number:
+        put(_VOLUME_WIPED__NUMBER, message.number)
+
+
 _CLUSTER_JOINED = _CHECKPOINT.ClusterJoined.schema.fields
 _CLUSTER_JOINED__ORIGIN = _CLUSTER_JOINED["origin"]
 
@@ -287,16 +398,22 @@ _CHECKPOINT_EVENT__STATUS_ACKNOWLEDGED = _CHECKPOINT_EVENT["statusAcknowledged"]
 _CHECKPOINT_EVENT__KILL_ACCEPTED = _CHECKPOINT_EVENT["killAccepted"]
 _CHECKPOINT_EVENT__TASK_FORGOTTEN = _CHECKPOINT_EVENT["taskForgotten"]
 _CHECKPOINT_EVENT__CLUSTER_JOINED = _CHECKPOINT_EVENT["clusterJoined"]
+_CHECKPOINT_EVENT__VOLUME_KEPT = _CHECKPOINT_EVENT["volumeKept"]
+_CHECKPOINT_EVENT__VOLUME_DROPPED = _CHECKPOINT_EVENT["volumeDropped"]
+_CHECKPOINT_EVENT__VOLUME_WIPED = _CHECKPOINT_EVENT["volumeWiped"]
 
 _CHECKPOINT_EVENT_READERS: dict[str, schema.Arm[CheckpointEvent]] = {
     "agentNamed": (_CHECKPOINT_EVENT__AGENT_NAMED, read_agent_named, 1),
     "bootNoted": (_CHECKPOINT_EVENT__BOOT_NOTED, read_boot_noted, 1),
-    "taskAccepted": (_CHECKPOINT_EVENT__TASK_ACCEPTED, read_task_accepted, 17),
+    "taskAccepted": (_CHECKPOINT_EVENT__TASK_ACCEPTED, read_task_accepted, 18),
     "stateChanged": (_CHECKPOINT_EVENT__STATE_CHANGED, read_state_changed, 11),
     "statusAcknowledged": (_CHECKPOINT_EVENT__STATUS_ACKNOWLEDGED, read_status_acknowledged, 4),
     "killAccepted": (_CHECKPOINT_EVENT__KILL_ACCEPTED, read_kill_accepted, 5),
     "taskForgotten": (_CHECKPOINT_EVENT__TASK_FORGOTTEN, read_task_forgotten, 3),
     "clusterJoined": (_CHECKPOINT_EVENT__CLUSTER_JOINED, read_cluster_joined, 1),
+    "volumeKept": (_CHECKPOINT_EVENT__VOLUME_KEPT, read_volume_kept, 9),
+    "volumeDropped": (_CHECKPOINT_EVENT__VOLUME_DROPPED, read_volume_dropped, 2),
+    "volumeWiped": (_CHECKPOINT_EVENT__VOLUME_WIPED, read_volume_wiped, 2),
 }
 _CHECKPOINT_EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     AgentNamed: (_CHECKPOINT_EVENT__AGENT_NAMED, write_agent_named),
@@ -307,6 +424,9 @@ _CHECKPOINT_EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     KillAccepted: (_CHECKPOINT_EVENT__KILL_ACCEPTED, write_kill_accepted),
     TaskForgotten: (_CHECKPOINT_EVENT__TASK_FORGOTTEN, write_task_forgotten),
     ClusterJoined: (_CHECKPOINT_EVENT__CLUSTER_JOINED, write_cluster_joined),
+    VolumeKept: (_CHECKPOINT_EVENT__VOLUME_KEPT, write_volume_kept),
+    VolumeDropped: (_CHECKPOINT_EVENT__VOLUME_DROPPED, write_volume_dropped),
+    VolumeWiped: (_CHECKPOINT_EVENT__VOLUME_WIPED, write_volume_wiped),
 }
 
 

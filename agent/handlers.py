@@ -9,7 +9,8 @@ from agent.core.machine import Command
 from agent.core.recovery import JoinCluster
 from agent.core.state import State
 from agent.core.tasks import AcceptKill, AcceptLaunch, EndAll
-from agent.core.updates import AcknowledgeStatus, TellTasks
+from agent.core.updates import AcknowledgeStatus, TellTasks, Told
+from agent.core.volumes import KeepVolume, RemoveVolume
 from agent.session import Session
 from protocol.decision import Refused
 from protocol.errors import Fault, Overloaded, UnknownMessage
@@ -17,9 +18,11 @@ from protocol.messages.agent import (
     AcknowledgeStatuses,
     AgentMessage,
     AgentRegistered,
+    KeepVolumes,
     KillTasks,
     LaunchTasks,
     RegisterAgent,
+    RemoveVolumes,
 )
 from protocol.messages.values import TaskStatus
 
@@ -57,13 +60,14 @@ class Handlers:
         self._registrations += 1
         number = self._registrations
 
-        def done(tasks: tuple[TaskStatus, ...] | Fault) -> None:
+        def done(told: Told | Fault) -> None:
             if number != self._registrations:
                 return
-            if isinstance(tasks, Fault):
+            if isinstance(told, Fault):
                 self._session.ask_again(OVERLOADED_S)
             else:
-                self._session.register(replace(self._introduction, tasks=tasks))
+                whole = replace(self._introduction, tasks=told.tasks, volumes=told.volumes)
+                self._session.register(whole)
 
         self._loop.submit(TellTasks(), done)
 
@@ -79,6 +83,12 @@ class Handlers:
             case KillTasks(kills):
                 for kill in kills:
                     self._submit(AcceptKill(kill, self._kill_grace_ns))
+            case KeepVolumes(volumes):
+                for volume in volumes:
+                    self._submit(KeepVolume(volume))
+            case RemoveVolumes(volumes):
+                for volume in volumes:
+                    self._submit(RemoveVolume(volume))
             case AcknowledgeStatuses(acknowledgements):
                 for acknowledgement in acknowledgements:
                     self._submit(AcknowledgeStatus(acknowledgement))

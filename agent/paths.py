@@ -5,6 +5,7 @@
   log/                              the checkpoint
   disk                              bytes lent when none were configured
   port                              where the agent listened, to listen there again
+  volumes/<volume>.<number>/        what outlives tasks
   containers/<launch>/              what the containerizer keeps of a container
   sandboxes/<framework>/<task>.<launch>/   working directory of a task, with stdout and stderr
 """
@@ -39,11 +40,18 @@ class Paths:
         self.port = self.work_dir / "port"
         self.containers = self.work_dir / "containers"
         self.sandboxes = self.work_dir / "sandboxes"
+        self.volumes = self.work_dir / "volumes"
 
     def container(self, launch: int) -> Path:
         """The containerizer's directory of a launch."""
         assert launch > 0
         return self.containers / str(launch)
+
+    def volume(self, name: str, number: int) -> Path:
+        """The directory of a volume."""
+        assert check_id(name) is None
+        assert number > 0
+        return self.volumes / f"{name}.{number}"
 
     def sandbox(self, framework_id: str, task_id: str, launch: int) -> Path:
         """The working directory of a launch."""

@@ -11,20 +11,25 @@ from agent.core.effects import (
     DestroyContainer,
     Effect,
     KillContainer,
+    MakeVolume,
+    SendReports,
     SendStatuses,
     StartContainer,
+    WipeVolume,
 )
 from agent.core.machine import Command
 from agent.core.tasks import ContainerEnded, ContainerStarted, LaunchFailed
+from agent.core.volumes import VolumeDeleted, VolumeMade, VolumeNotMade
 from agent.paths import Paths, Sandbox
 from agent.probes import AgentProbe
 from agent.sandbox import mark_ended
 from agent.session import Session
 from agent.starter import Start, Starter, outcome_of
+from agent.volumes import TooMuchInside, make_volume, wipe_volume
 from protocol.decision import Refused
 from protocol.errors import Overloaded, Unavailable
 from protocol.messages.agent import Launch
-from protocol.messages.values import TaskStatus
+from protocol.messages.values import TaskStatus, Volume
 
 log = structlog.get_logger()
 
@@ -62,6 +67,12 @@ class Performer:
                 self._work(self._destroy(effect))
             case SendStatuses(statuses):
                 self.session.send_statuses(statuses)
+            case MakeVolume(volume):
+                self._work(self._make_volume(volume))
+            case WipeVolume(name, number):
+                self._work(self._wipe_volume(name, number))
+            case SendReports(reports):
+                self.session.send_reports(reports)
 
     def report(self, command: Command) -> None:
         """Have the core decide what happened here, however long its queue is."""
@@ -113,7 +124,7 @@ class Performer:
     async def _run(self, start: Start) -> None:
         number = start.launch.launch
         try:
-            outcome = await self._starter.run(start, self.loop.state.agent_id)
+            outcome = await self._starter.run(start, self.loop.state)
         finally:
             del self._starts[number]
         self.report(outcome)
@@ -133,6 +144,26 @@ class Performer:
         await asyncio.get_running_loop().run_in_executor(None, mark_ended, sandbox, ended_ns)
         destroy = self._containerizer.destroy(str(effect.launch))
         await self._try("a container cannot be cleared away now", effect.launch, destroy)
+
+    async def _make_volume(self, volume: Volume) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, make_volume, self._paths, volume)
+        except (OSError, TooMuchInside) as error:
+            log.warning("a volume cannot be made", volume=volume.id, reason=str(error))
+            self.report(VolumeNotMade(volume, str(error)))
+        else:
+            self.report(VolumeMade(volume))
+
+    async def _wipe_volume(self, name: str, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, wipe_volume, self._paths, name, number)
+        except OSError as error:  # the master asks again
+            log.error("a volume cannot be deleted", volume=name, number=number, reason=str(error))
+        else:
+            log.info("volume deleted", volume=name, number=number)
+            self.report(VolumeDeleted(name, number))
 
     async def _try(self, failure: str, launch: int, work: Coroutine[object, object, None]) -> None:
         try:

@@ -19,6 +19,8 @@ from protocol.messages.agent import (
     AgentUsage,
     RegisterAgent,
     StatusUpdates,
+    VolumeReport,
+    VolumeReports,
 )
 from protocol.messages.values import TaskStatus
 from protocol.peer import Peer
@@ -100,6 +102,11 @@ class Session:
             part = tuple(statuses[first : first + STATUSES_PER_MESSAGE])
             self._peer.send(encode_agent_message(StatusUpdates(part)), self._epoch)
         self._probe.statuses_sent(len(statuses))
+
+    def send_reports(self, reports: Sequence[VolumeReport]) -> None:
+        """Tell the leader about volumes; it asks again about what is dropped here."""
+        if self.is_registered and self._peer is not None and self._peer.is_writable:
+            self._peer.send(encode_agent_message(VolumeReports(tuple(reports))), self._epoch)
 
     def send_usage(self, usage: AgentUsage) -> None:
         """Tell the leader what runs here; the next report makes up for a lost one."""

@@ -1,22 +1,33 @@
 """Starter: brings an accepted launch to a running container, or says why not."""
 
 import asyncio
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import structlog
 
 from agent.config import AgentConfig
-from agent.containerizer.containerizer import Containerizer, ContainerSpec, Exited, Started
+from agent.containerizer.containerizer import (
+    Containerizer,
+    ContainerSpec,
+    Exited,
+    MountedVolume,
+    Started,
+)
 from agent.containerizer.containerizer import LaunchFailed as NotLaunched
 from agent.containerizer.outcome import EXITS_OF_STEPS, describe_unrunnable
+from agent.core.state import State
 from agent.core.tasks import ContainerEnded, ContainerStarted, LaunchFailed
+from agent.core.volumes import is_unmade
 from agent.environment import environment_of
 from agent.fetcher import Fetcher, FetchFailed
 from agent.paths import Paths, Sandbox
 from agent.probes import AgentProbe
 from agent.sandbox import Account, NoSuchUser, account_of, make_sandbox
+from agent.volumes import make_volume
 from protocol.errors import Unavailable
 from protocol.messages.agent import Launch
 from protocol.messages.values import TaskReason
@@ -54,11 +65,14 @@ class Starter:
         self._probe = probe
         self._fetching = ThreadPoolExecutor(FETCHING_MAX, "fetch")  # no thread before its first use
 
-    async def run(self, start: Start, agent_id: str) -> Outcome:
-        """Return what became of a launch; never raises but when cancelled."""
+    async def run(self, start: Start, state: State) -> Outcome:
+        """Return what became of a launch; never raises but when cancelled.
+
+        `state` says who the agent is, and which volumes the launch may have.
+        """
         started_s = asyncio.get_running_loop().time()
         try:
-            outcome = await self._prepare_and_launch(start, agent_id)
+            outcome = await self._prepare_and_launch(start, state)
         except Exception as error:
             log.exception("starting a container failed", launch=start.launch.launch)
             outcome = self._failed(start, "agent", f"the agent failed: {error!r}")
@@ -70,7 +84,7 @@ class Starter:
         """Fetch nothing more; what is on its way ends with its next chunk."""
         self._fetching.shutdown(wait=False, cancel_futures=True)
 
-    async def _prepare_and_launch(self, start: Start, agent_id: str) -> Outcome:
+    async def _prepare_and_launch(self, start: Start, state: State) -> Outcome:
         launch, description = start.launch, start.launch.description
         path = self._paths.sandbox(launch.framework_id, description.task_id, launch.launch)
         sandbox = Sandbox(launch.framework_id, description.task_id, launch.launch, path)
@@ -80,6 +94,7 @@ class Starter:
         try:
             account = account_of(description.user, launch.user, self._config.user)
             await loop.run_in_executor(None, make_sandbox, sandbox, account.owner)
+            volumes = await loop.run_in_executor(None, self._ready_volumes, start, state, account)
             await self._fetch(start, sandbox, account)
         except NoSuchUser as error:
             return self._failed(start, "user", str(error))
@@ -87,13 +102,34 @@ class Starter:
             return self._failed(start, "fetch", str(error), TaskReason.FETCH_FAILED)
         except OSError as error:
             return self._failed(start, "sandbox", f"the sandbox cannot be made: {error}")
-        found = await self._launch(start, self._spec_of(start, agent_id, sandbox, account))
+        spec = self._spec_of(start, state.agent_id, sandbox, account)
+        found = await self._launch(start, replace(spec, volumes=volumes))
         if found is None:
             return self._failed(start, "cancelled", "")
         if isinstance(found, NotLaunched):
             is_command = found.step in EXITS_OF_STEPS  # what was to be run is wrong, not this agent
             self._probe.launch_failed("command" if is_command else "launcher")
         return outcome_of(launch.launch, found)
+
+    def _ready_volumes(
+        self, start: Start, state: State, account: Account
+    ) -> tuple[MountedVolume, ...]:
+        """Return where the task's volumes are; those for it alone belong to its user.
+
+        Raises: OSError.
+        """
+        ready = []
+        for mount in start.launch.description.volumes:
+            volume = state.volumes.get(mount.volume)
+            if volume is None:  # the launch has just been ended, and the volume removed
+                raise FileNotFoundError(errno.ENOENT, "no such volume", mount.volume)
+            path = self._paths.volume(volume.id, volume.number)
+            if is_unmade(volume):
+                make_volume(self._paths, volume)
+            if account.owner is not None and not volume.is_shared:
+                os.chown(path, *account.owner)
+            ready.append(MountedVolume(str(path), mount.path, mount.is_read_only))
+        return tuple(ready)
 
     async def _fetch(self, start: Start, sandbox: Sandbox, account: Account) -> None:
         uris = start.launch.description.uris

@@ -23,6 +23,8 @@ from master.core.events import (
     KillRequested,
     LeadershipTaken,
     LogRestored,
+    OperationAcknowledged,
+    OperationUpdated,
     PolicySet,
     QuotaSet,
     ReservationEnding,
@@ -33,6 +35,11 @@ from master.core.events import (
     TaskLaunched,
     TaskUpdated,
     UpdateAcknowledged,
+    VolumeCreated,
+    VolumeDoomed,
+    VolumeGone,
+    VolumeResizing,
+    VolumeSettled,
     WeightSet,
 )
 from protocol import schema
@@ -53,7 +60,15 @@ from protocol.codecs.values import (
     write_static_reservation,
     write_task_description,
 )
-from protocol.messages.values import TaskReason, TaskState, TaskStatus
+from protocol.messages.values import (
+    OperationState,
+    OperationStatus,
+    TaskReason,
+    TaskState,
+    TaskStatus,
+    Volume,
+    VolumeState,
+)
 from rlog.spaces.messages import (
     JournalClaimed,
     JournalTruncated,
@@ -86,9 +101,99 @@ from rlog.spaces_codec import (
 _VALUES = schema.load("protocol/values.capnp")
 _EVENTS = schema.load("master/events.capnp")
 
+_VOLUME_STATE_MEMBERS = schema.KnownMembers(VolumeState)
+
+_OPERATION_STATE_MEMBERS = schema.KnownMembers(OperationState)
+
 _TASK_STATE_MEMBERS = schema.KnownMembers(TaskState)
 
 _TASK_REASON_MEMBERS = schema.KnownMembers(TaskReason)
+
+_VOLUME = _VALUES.Volume.schema.fields
+_VOLUME__ID = _VOLUME["id"]
+_VOLUME__NUMBER = _VOLUME["number"]
+_VOLUME__RESERVATION = _VOLUME["reservation"]
+_VOLUME__ROLE = _VOLUME["role"]
+_VOLUME__SIZE_BYTES = _VOLUME["sizeBytes"]
+_VOLUME__IS_SHARED = _VOLUME["isShared"]
+_VOLUME__PRINCIPAL = _VOLUME["principal"]
+_VOLUME__FRAMEWORK_ID = _VOLUME["frameworkId"]
+_VOLUME__STATE = _VOLUME["state"]
+
+
+def read_volume(reader: Any) -> Volume:
+    get = reader._get_by_field
+    return Volume(
+        get(_VOLUME__ID),
+        get(_VOLUME__NUMBER),
+        get(_VOLUME__RESERVATION),
+        get(_VOLUME__ROLE),
+        get(_VOLUME__SIZE_BYTES),
+        get(_VOLUME__IS_SHARED),
+        get(_VOLUME__PRINCIPAL),
+        get(_VOLUME__FRAMEWORK_ID),
+        _VOLUME_STATE_MEMBERS[get(_VOLUME__STATE).raw],
+    )
+
+
+def write_volume(message: Volume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.id:
+        put(_VOLUME__ID, message.id)
+    if message.number:
+        put(_VOLUME__NUMBER, message.number)
+    if message.reservation:
+        put(_VOLUME__RESERVATION, message.reservation)
+    if message.role:
+        put(_VOLUME__ROLE, message.role)
+    if message.size_bytes:
+        put(_VOLUME__SIZE_BYTES, message.size_bytes)
+    if message.is_shared:
+        put(_VOLUME__IS_SHARED, message.is_shared)
+    if message.principal:
+        put(_VOLUME__PRINCIPAL, message.principal)
+    if message.framework_id:
+        put(_VOLUME__FRAMEWORK_ID, message.framework_id)
+    if message.state:
+        put(_VOLUME__STATE, int(message.state))
+
+
+_OPERATION_STATUS = _VALUES.OperationStatus.schema.fields
+_OPERATION_STATUS__OPERATION_ID = _OPERATION_STATUS["operationId"]
+_OPERATION_STATUS__FRAMEWORK_ID = _OPERATION_STATUS["frameworkId"]
+_OPERATION_STATUS__AGENT_ID = _OPERATION_STATUS["agentId"]
+_OPERATION_STATUS__STATE = _OPERATION_STATUS["state"]
+_OPERATION_STATUS__MESSAGE = _OPERATION_STATUS["message"]
+_OPERATION_STATUS__STAMP_NS = _OPERATION_STATUS["stampNs"]
+
+
+def read_operation_status(reader: Any) -> OperationStatus:
+    get = reader._get_by_field
+    return OperationStatus(
+        get(_OPERATION_STATUS__OPERATION_ID),
+        get(_OPERATION_STATUS__FRAMEWORK_ID),
+        get(_OPERATION_STATUS__AGENT_ID),
+        _OPERATION_STATE_MEMBERS[get(_OPERATION_STATUS__STATE).raw],
+        get(_OPERATION_STATUS__MESSAGE),
+        get(_OPERATION_STATUS__STAMP_NS),
+    )
+
+
+def write_operation_status(message: OperationStatus, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_OPERATION_STATUS__OPERATION_ID, message.operation_id)
+    if message.framework_id:
+        put(_OPERATION_STATUS__FRAMEWORK_ID, message.framework_id)
+    if message.agent_id:
+        put(_OPERATION_STATUS__AGENT_ID, message.agent_id)
+    if message.state:
+        put(_OPERATION_STATUS__STATE, int(message.state))
+    if message.message:
+        put(_OPERATION_STATUS__MESSAGE, message.message)
+    if message.stamp_ns:
+        put(_OPERATION_STATUS__STAMP_NS, message.stamp_ns)
+
 
 _TASK_STATUS = _VALUES.TaskStatus.schema.fields
 _TASK_STATUS__FRAMEWORK_ID = _TASK_STATUS["frameworkId"]
@@ -643,6 +748,170 @@ def write_policy_set(message: PolicySet, builder: Any) -> None:
         schema.write_structs(builder, _POLICY_SET__LEAST, message.least, write_quantity)
 
 
+_VOLUME_CREATED = _EVENTS.VolumeCreated.schema.fields
+_VOLUME_CREATED__AGENT_ID = _VOLUME_CREATED["agentId"]
+_VOLUME_CREATED__VOLUME = _VOLUME_CREATED["volume"]
+_VOLUME_CREATED__OPERATION_ID = _VOLUME_CREATED["operationId"]
+
+
+def read_volume_created(reader: Any) -> VolumeCreated:
+    get = reader._get_by_field
+    return VolumeCreated(
+        get(_VOLUME_CREATED__AGENT_ID),
+        read_volume(get(_VOLUME_CREATED__VOLUME)),
+        get(_VOLUME_CREATED__OPERATION_ID),
+    )
+
+
+def write_volume_created(message: VolumeCreated, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_CREATED__AGENT_ID, message.agent_id)
+    write_volume(message.volume, builder._init_by_field(_VOLUME_CREATED__VOLUME))
+    if message.operation_id:
+        put(_VOLUME_CREATED__OPERATION_ID, message.operation_id)
+
+
+_VOLUME_RESIZING = _EVENTS.VolumeResizing.schema.fields
+_VOLUME_RESIZING__AGENT_ID = _VOLUME_RESIZING["agentId"]
+_VOLUME_RESIZING__VOLUME = _VOLUME_RESIZING["volume"]
+_VOLUME_RESIZING__SIZE_BYTES = _VOLUME_RESIZING["sizeBytes"]
+_VOLUME_RESIZING__OPERATION_ID = _VOLUME_RESIZING["operationId"]
+
+
+def read_volume_resizing(reader: Any) -> VolumeResizing:
+    get = reader._get_by_field
+    return VolumeResizing(
+        get(_VOLUME_RESIZING__AGENT_ID),
+        get(_VOLUME_RESIZING__VOLUME),
+        get(_VOLUME_RESIZING__SIZE_BYTES),
+        get(_VOLUME_RESIZING__OPERATION_ID),
+    )
+
+
+def write_volume_resizing(message: VolumeResizing, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_RESIZING__AGENT_ID, message.agent_id)
+    if message.volume:
+        put(_VOLUME_RESIZING__VOLUME, message.volume)
+    if message.size_bytes:
+        put(_VOLUME_RESIZING__SIZE_BYTES, message.size_bytes)
+    if message.operation_id:
+        put(_VOLUME_RESIZING__OPERATION_ID, message.operation_id)
+
+
+_VOLUME_DOOMED = _EVENTS.VolumeDoomed.schema.fields
+_VOLUME_DOOMED__AGENT_ID = _VOLUME_DOOMED["agentId"]
+_VOLUME_DOOMED__VOLUME = _VOLUME_DOOMED["volume"]
+_VOLUME_DOOMED__OPERATION_ID = _VOLUME_DOOMED["operationId"]
+
+
+def read_volume_doomed(reader: Any) -> VolumeDoomed:
+    get = reader._get_by_field
+    return VolumeDoomed(
+        get(_VOLUME_DOOMED__AGENT_ID),
+        get(_VOLUME_DOOMED__VOLUME),
+        get(_VOLUME_DOOMED__OPERATION_ID),
+    )
+
+
+def write_volume_doomed(message: VolumeDoomed, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_DOOMED__AGENT_ID, message.agent_id)
+    if message.volume:
+        put(_VOLUME_DOOMED__VOLUME, message.volume)
+    if message.operation_id:
+        put(_VOLUME_DOOMED__OPERATION_ID, message.operation_id)
+
+
+_VOLUME_SETTLED = _EVENTS.VolumeSettled.schema.fields
+_VOLUME_SETTLED__AGENT_ID = _VOLUME_SETTLED["agentId"]
+_VOLUME_SETTLED__VOLUME = _VOLUME_SETTLED["volume"]
+_VOLUME_SETTLED__SIZE_BYTES = _VOLUME_SETTLED["sizeBytes"]
+_VOLUME_SETTLED__FAULT = _VOLUME_SETTLED["fault"]
+
+
+def read_volume_settled(reader: Any) -> VolumeSettled:
+    get = reader._get_by_field
+    return VolumeSettled(
+        get(_VOLUME_SETTLED__AGENT_ID),
+        get(_VOLUME_SETTLED__VOLUME),
+        get(_VOLUME_SETTLED__SIZE_BYTES),
+        get(_VOLUME_SETTLED__FAULT),
+    )
+
+
+def write_volume_settled(message: VolumeSettled, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_SETTLED__AGENT_ID, message.agent_id)
+    if message.volume:
+        put(_VOLUME_SETTLED__VOLUME, message.volume)
+    if message.size_bytes:
+        put(_VOLUME_SETTLED__SIZE_BYTES, message.size_bytes)
+    if message.fault:
+        put(_VOLUME_SETTLED__FAULT, message.fault)
+
+
+_VOLUME_GONE = _EVENTS.VolumeGone.schema.fields
+_VOLUME_GONE__AGENT_ID = _VOLUME_GONE["agentId"]
+_VOLUME_GONE__VOLUME = _VOLUME_GONE["volume"]
+
+
+def read_volume_gone(reader: Any) -> VolumeGone:
+    get = reader._get_by_field
+    return VolumeGone(
+        get(_VOLUME_GONE__AGENT_ID),
+        get(_VOLUME_GONE__VOLUME),
+    )
+
+
+def write_volume_gone(message: VolumeGone, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_GONE__AGENT_ID, message.agent_id)
+    if message.volume:
+        put(_VOLUME_GONE__VOLUME, message.volume)
+
+
+_OPERATION_UPDATED = _EVENTS.OperationUpdated.schema.fields
+_OPERATION_UPDATED__STATUS = _OPERATION_UPDATED["status"]
+
+
+def read_operation_updated(reader: Any) -> OperationUpdated:
+    get = reader._get_by_field
+    return OperationUpdated(
+        read_operation_status(get(_OPERATION_UPDATED__STATUS)),
+    )
+
+
+def write_operation_updated(message: OperationUpdated, builder: Any) -> None:
+    write_operation_status(message.status, builder._init_by_field(_OPERATION_UPDATED__STATUS))
+
+
+_OPERATION_ACKNOWLEDGED = _EVENTS.OperationAcknowledged.schema.fields
+_OPERATION_ACKNOWLEDGED__FRAMEWORK_ID = _OPERATION_ACKNOWLEDGED["frameworkId"]
+_OPERATION_ACKNOWLEDGED__OPERATION_ID = _OPERATION_ACKNOWLEDGED["operationId"]
+
+
+def read_operation_acknowledged(reader: Any) -> OperationAcknowledged:
+    get = reader._get_by_field
+    return OperationAcknowledged(
+        get(_OPERATION_ACKNOWLEDGED__FRAMEWORK_ID),
+        get(_OPERATION_ACKNOWLEDGED__OPERATION_ID),
+    )
+
+
+def write_operation_acknowledged(message: OperationAcknowledged, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.framework_id:
+        put(_OPERATION_ACKNOWLEDGED__FRAMEWORK_ID, message.framework_id)
+    if message.operation_id:
+        put(_OPERATION_ACKNOWLEDGED__OPERATION_ID, message.operation_id)
+
+
 _AGENT_REMOVED = _EVENTS.AgentRemoved.schema.fields
 _AGENT_REMOVED__AGENT_ID = _AGENT_REMOVED["agentId"]
 
@@ -851,6 +1120,13 @@ _EVENT__RESOURCES_UNRESERVED = _EVENT["resourcesUnreserved"]
 _EVENT__RESERVATION_ENDING = _EVENT["reservationEnding"]
 _EVENT__POLICY_SET = _EVENT["policySet"]
 _EVENT__GUARD_LIFTED = _EVENT["guardLifted"]
+_EVENT__VOLUME_CREATED = _EVENT["volumeCreated"]
+_EVENT__VOLUME_RESIZING = _EVENT["volumeResizing"]
+_EVENT__VOLUME_DOOMED = _EVENT["volumeDoomed"]
+_EVENT__VOLUME_SETTLED = _EVENT["volumeSettled"]
+_EVENT__VOLUME_GONE = _EVENT["volumeGone"]
+_EVENT__OPERATION_UPDATED = _EVENT["operationUpdated"]
+_EVENT__OPERATION_ACKNOWLEDGED = _EVENT["operationAcknowledged"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -861,7 +1137,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "rolesRevived": (_EVENT__ROLES_REVIVED, read_roles_revived, 2),
     "agentAdmitted": (_EVENT__AGENT_ADMITTED, read_agent_admitted, 13),
     "agentUnreachable": (_EVENT__AGENT_UNREACHABLE, read_agent_unreachable, 1),
-    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 18),
+    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 19),
     "taskUpdated": (_EVENT__TASK_UPDATED, read_task_updated, 11),
     "updateAcknowledged": (_EVENT__UPDATE_ACKNOWLEDGED, read_update_acknowledged, 4),
     "killRequested": (_EVENT__KILL_REQUESTED, read_kill_requested, 4),
@@ -888,6 +1164,13 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "reservationEnding": (_EVENT__RESERVATION_ENDING, read_reservation_ending, 2),
     "policySet": (_EVENT__POLICY_SET, read_policy_set, 2),
     "guardLifted": (_EVENT__GUARD_LIFTED, read_guard_lifted, 2),
+    "volumeCreated": (_EVENT__VOLUME_CREATED, read_volume_created, 11),
+    "volumeResizing": (_EVENT__VOLUME_RESIZING, read_volume_resizing, 4),
+    "volumeDoomed": (_EVENT__VOLUME_DOOMED, read_volume_doomed, 3),
+    "volumeSettled": (_EVENT__VOLUME_SETTLED, read_volume_settled, 4),
+    "volumeGone": (_EVENT__VOLUME_GONE, read_volume_gone, 2),
+    "operationUpdated": (_EVENT__OPERATION_UPDATED, read_operation_updated, 7),
+    "operationAcknowledged": (_EVENT__OPERATION_ACKNOWLEDGED, read_operation_acknowledged, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -925,6 +1208,13 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ReservationEnding: (_EVENT__RESERVATION_ENDING, write_reservation_ending),
     PolicySet: (_EVENT__POLICY_SET, write_policy_set),
     GuardLifted: (_EVENT__GUARD_LIFTED, write_guard_lifted),
+    VolumeCreated: (_EVENT__VOLUME_CREATED, write_volume_created),
+    VolumeResizing: (_EVENT__VOLUME_RESIZING, write_volume_resizing),
+    VolumeDoomed: (_EVENT__VOLUME_DOOMED, write_volume_doomed),
+    VolumeSettled: (_EVENT__VOLUME_SETTLED, write_volume_settled),
+    VolumeGone: (_EVENT__VOLUME_GONE, write_volume_gone),
+    OperationUpdated: (_EVENT__OPERATION_UPDATED, write_operation_updated),
+    OperationAcknowledged: (_EVENT__OPERATION_ACKNOWLEDGED, write_operation_acknowledged),
 }
 
 

@@ -29,6 +29,13 @@ struct ResourcesReserved { agentId @0 :Text; reservation @1 :V.Reservation; sour
 struct ResourcesUnreserved { agentId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # back to what it was refined out of
 struct ReservationEnding { agentId @0 :Text; reservation @1 :Text; }   # what is in use of it is let go when that has ended
 struct PolicySet { role @0 :Text; least @1 :List(V.Quantity); }   # nothing: none
+struct VolumeCreated { agentId @0 :Text; volume @1 :V.Volume; operationId @2 :Text; }
+struct VolumeResizing { agentId @0 :Text; volume @1 :Text; sizeBytes @2 :UInt64; operationId @3 :Text; }
+struct VolumeDoomed { agentId @0 :Text; volume @1 :Text; operationId @2 :Text; }
+struct VolumeSettled { agentId @0 :Text; volume @1 :Text; sizeBytes @2 :UInt64; fault @3 :Text; }   # by its agent; fault: it stays as it was, and why
+struct VolumeGone { agentId @0 :Text; volume @1 :Text; }           # its agent has nothing of it any more
+struct OperationUpdated { status @0 :V.OperationStatus; }
+struct OperationAcknowledged { frameworkId @0 :Text; operationId @1 :Text; }
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
 struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothing of it is offered; its tasks run on
 struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
@@ -56,5 +63,8 @@ struct Event { union {
   resourcesReserved @31 :ResourcesReserved; resourcesUnreserved @32 :ResourcesUnreserved; reservationEnding @33 :ReservationEnding;
   policySet @34 :PolicySet;
   guardLifted @35 :GuardLifted;
+  volumeCreated @36 :VolumeCreated; volumeResizing @37 :VolumeResizing; volumeDoomed @38 :VolumeDoomed;
+  volumeSettled @39 :VolumeSettled; volumeGone @40 :VolumeGone;
+  operationUpdated @41 :OperationUpdated; operationAcknowledged @42 :OperationAcknowledged;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

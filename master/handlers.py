@@ -12,10 +12,12 @@ from master.core.frameworks import (
 )
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.operations import AcknowledgeOperations, ReconcileOperations
 from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.tasks import KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from master.core.volumes import ReportVolumes
 from master.perform import Performer
 from master.probes import MasterProbe
 from master.sessions import Link, Sessions
@@ -24,7 +26,8 @@ from protocol.codecs.framework import decode_framework_message
 from protocol.decision import Refused
 from protocol.errors import Fault, Malformed, NotLeader
 from protocol.ids import AgentId, FrameworkId
-from protocol.messages.agent import AgentRefused, AgentUsage, StatusUpdates
+from protocol.messages import framework as framework_wire
+from protocol.messages.agent import AgentRefused, AgentUsage, StatusUpdates, VolumeReports
 from protocol.messages.agent import RegisterAgent as Registration
 from protocol.messages.framework import (
     Accept,
@@ -48,6 +51,8 @@ from rlog.answers import Outcome, Submit, reason_of
 from rlog.requests import SpaceReceiver
 
 log = structlog.get_logger()
+
+UNANSWERED = (Acknowledge, framework_wire.AcknowledgeOperations)
 
 
 class AgentReceiver:
@@ -91,6 +96,9 @@ class AgentReceiver:
             case StatusUpdates():
                 if agent is not None:  # before that it repeats them when it registers
                     self._submit(UpdateStatuses(agent, message.statuses), None, len(payload))
+            case VolumeReports():
+                if agent is not None:  # before that the orders are repeated
+                    self._submit(ReportVolumes(agent, message.reports), None, len(payload))
             case AgentUsage():
                 if agent is not None:
                     self._probe.usage(agent, message.frameworks)
@@ -174,7 +182,7 @@ class FrameworkReceiver:
             return
         framework = self._sessions.frameworks.id_of(peer)
         if framework is None:
-            if not isinstance(message, Acknowledge):
+            if not isinstance(message, UNANSWERED):
                 number = getattr(message, "call", 0)
                 self._performer.say(peer, CallDone(number, "NOT_SUBSCRIBED", "subscribe first"))
             return
@@ -186,7 +194,7 @@ class FrameworkReceiver:
                 self._probe.offers("accepted" if is_accepted else "declined", len(message.offers))
             self._answer(peer, message, outcome)
 
-        is_answered = not isinstance(message, Acknowledge)
+        is_answered = not isinstance(message, UNANSWERED)
         self._submit(command, answer if is_answered else None, len(payload))
 
     def _subscribe(self, peer: Link, call: Subscribe, size_bytes: int) -> None:
@@ -238,6 +246,10 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return KillTasks(framework, message.kills)
         case Acknowledge():
             return AcknowledgeUpdates(framework, message.acknowledgements)
+        case framework_wire.AcknowledgeOperations():
+            return AcknowledgeOperations(framework, message.operations)
+        case framework_wire.ReconcileOperations():
+            return ReconcileOperations(framework, message.operations)
         case Reconcile():
             return ReconcileTasks(framework, message.tasks)
         case Teardown():

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from master.core import view
 from master.core.draft import Said
-from master.core.holdings_view import view_reservations
+from master.core.holdings_view import view_reservations, view_volumes
 from master.core.machine import Command
 from master.core.state import State
 from master.probes import MasterProbe
@@ -34,6 +34,7 @@ from protocol.messages.operator import (
     ListReservations,
     ListRoles,
     ListTasks,
+    ListVolumes,
     OfferList,
     OperatorMessage,
     Policies,
@@ -42,6 +43,7 @@ from protocol.messages.operator import (
     Roles,
     ShowGuard,
     Tasks,
+    Volumes,
 )
 from rlog.answers import Outcome, Submit, reason_of
 from rlog.operators import LogDesk, LogQuestion, failed
@@ -57,8 +59,11 @@ List: TypeAlias = (
     | ListQuotas
     | ListPolicies
     | ListReservations
+    | ListVolumes
 )
-Page: TypeAlias = Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Policies | Reservations
+Page: TypeAlias = (
+    Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Policies | Reservations | Volumes
+)
 
 
 class Query(Protocol):
@@ -189,6 +194,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view_reservations(state, page)
         case ListPolicies():
             return view.view_policies(state, page)
+        case ListVolumes():
+            return view_volumes(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -211,6 +218,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return Reservations(request.call, items, is_more)
         case ListPolicies():
             return Policies(request.call, items, is_more)
+        case ListVolumes():
+            return Volumes(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:

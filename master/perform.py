@@ -11,11 +11,14 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    KeepVolumes,
     RefuseAgent,
+    RemoveVolumes,
     SendAcknowledge,
     SendKill,
     SendLaunch,
     SendOffers,
+    SendOperations,
     SendRescinded,
     SendUpdates,
     TellHeld,
@@ -24,6 +27,7 @@ from master.probes import MasterProbe
 from master.sessions import Link, Sessions
 from protocol.codecs.agent import encode_agent_message
 from protocol.codecs.framework import encode_framework_message
+from protocol.messages import agent as wire
 from protocol.messages.agent import (
     AcknowledgeStatuses,
     AgentMessage,
@@ -35,6 +39,7 @@ from protocol.messages.framework import (
     FrameworkFailed,
     FrameworkMessage,
     Offers,
+    OperationUpdates,
     Rescinded,
     Subscribed,
     Updates,
@@ -53,6 +58,9 @@ LISTS = {
     LaunchTasks: "launches",
     KillTasks: "kills",
     AcknowledgeStatuses: "acknowledgements",
+    OperationUpdates: "statuses",
+    wire.KeepVolumes: "volumes",
+    wire.RemoveVolumes: "volumes",
 }
 
 
@@ -93,6 +101,12 @@ class Performer:
                 self._to_framework(effect, Rescinded(effect.offers))
             case SendUpdates():
                 self._to_framework(effect, Updates(effect.statuses))
+            case SendOperations():
+                self._to_framework(effect, OperationUpdates(effect.statuses))
+            case KeepVolumes():
+                self._to_agent(effect, wire.KeepVolumes(effect.volumes))
+            case RemoveVolumes():
+                self._to_agent(effect, wire.RemoveVolumes(effect.volumes))
             case SendLaunch():
                 self._to_agent(effect, LaunchTasks(effect.launches))
             case SendKill():
@@ -129,14 +143,18 @@ class Performer:
         self._queued.pop(link, None)
 
     def _to_framework(
-        self, effect: SendOffers | SendRescinded | SendUpdates, message: FrameworkMessage
+        self,
+        effect: SendOffers | SendRescinded | SendUpdates | SendOperations,
+        message: FrameworkMessage,
     ) -> None:
         link = self._sessions.frameworks.link_of(effect.framework_id)
         if link is not None:
             self.say(link, message)
 
     def _to_agent(
-        self, effect: SendLaunch | SendKill | SendAcknowledge, message: AgentMessage
+        self,
+        effect: SendLaunch | SendKill | SendAcknowledge | KeepVolumes | RemoveVolumes,
+        message: AgentMessage,
     ) -> None:
         link = self._sessions.agents.link_of(effect.agent_id)
         if link is not None:

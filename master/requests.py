@@ -11,17 +11,19 @@ from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.roles import SetWeight
 from master.core.tasks import KillByOperator
+from master.core.volumes import ChangeVolumeByOperator
 from master.sessions import Link
 from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages.framework import Reserve
 from protocol.messages.operator import ActivateAgent as ActivateCall
-from protocol.messages.operator import DeactivateAgent as DeactivateCall
-from protocol.messages.operator import DeclareGone as DeclareGoneCall
-from protocol.messages.operator import DrainAgent as DrainCall
 from protocol.messages.operator import (
+    ChangeVolume,
     KillTaskByOperator,
     RemoveFramework,
 )
+from protocol.messages.operator import DeactivateAgent as DeactivateCall
+from protocol.messages.operator import DeclareGone as DeclareGoneCall
+from protocol.messages.operator import DrainAgent as DrainCall
 from protocol.messages.operator import LiftGuard as LiftGuardCall
 from protocol.messages.operator import ReserveByOperator as ReserveCall
 from protocol.messages.operator import SetPolicy as SetPolicyCall
@@ -39,6 +41,7 @@ Change: TypeAlias = (
     | SetPolicyCall
     | ReserveCall
     | UnreserveCall
+    | ChangeVolume
     | LiftGuardCall
     | DutyCall
 )
@@ -65,6 +68,8 @@ def command_of(request: Change, peer: Link) -> Command:
         case UnreserveCall():
             name, resources = request.reservation, request.resources
             return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
+        case ChangeVolume():
+            return ChangeVolumeByOperator(request, peer.principal)
         case LiftGuardCall():
             return LiftGuard(peer.principal or peer.name, request.for_ns)
         case _:

@@ -31,9 +31,13 @@ struct Reserve {
   isKept @7 :Bool;                # when the framework has ended
 }
 struct Unreserve { operationId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # no resources: all of it that is offered
+struct CreateVolume { operationId @0 :Text; volume @1 :Text; reservation @2 :Text; sizeBytes @3 :UInt64; isShared @4 :Bool; }
+struct ResizeVolume { operationId @0 :Text; volume @1 :Text; sizeBytes @2 :UInt64; }
+struct DestroyVolume { operationId @0 :Text; volume @1 :Text; }   # with all that is in it
 struct Operation { union {
   unset @0 :Void; launchTask @1 :LaunchTask; killTask @2 :KillTask;
   reserve @3 :Reserve; unreserve @4 :Unreserve;
+  createVolume @5 :CreateVolume; resizeVolume @6 :ResizeVolume; destroyVolume @7 :DestroyVolume;
 } }
 
 struct Accept { call @0 :UInt64; offers @1 :List(Text); operations @2 :List(Operation); refuseNs @3 :Int64; }
@@ -55,10 +59,15 @@ struct Offer {
   offerId @0 :Text; agentId @1 :Text; hostname @2 :Text; address @3 :Text; role @4 :Text;
   resources @5 :V.Resources; attributes @6 :List(V.Attribute);
   reserved @7 :List(V.Reservation);   # parts of `resources` that are reserved
+  volumes @8 :List(V.Volume);         # not in `resources`
 }
 struct Offers { offers @0 :List(Offer); }
 struct Rescinded { offers @0 :List(Text); }
 struct Updates { statuses @0 :List(V.TaskStatus); }           # acknowledge each whose sequence is not 0
+# How operations that have an id went: acknowledge each that has finished or failed.
+struct OperationUpdates { statuses @0 :List(V.OperationStatus); }
+struct AcknowledgeOperations { operations @0 :List(Text); }
+struct ReconcileOperations { call @0 :UInt64; operations @1 :List(Text); }   # none: all that the masters remember
 struct FrameworkFailed { reason @0 :Text; text @1 :Text; }    # evicted, torn down: the scheduler must stop
 
 # What schedulers keep in the log, subscribed or not: requests and answers of rlog/spaces.capnp, in the link's order.
@@ -75,4 +84,6 @@ struct FrameworkMessage { union {
   keep @16 :Keep; kept @17 :Kept;
   leave @18 :Leave;
   request @19 :Request;
+  operationUpdates @20 :OperationUpdates; acknowledgeOperations @21 :AcknowledgeOperations;
+  reconcileOperations @22 :ReconcileOperations;
 } }

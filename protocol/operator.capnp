@@ -18,6 +18,11 @@ struct ReserveByOperator {
 struct UnreserveByOperator {
   call @0 :UInt64; agentId @1 :Text; reservation @2 :Text; resources @3 :V.Resources; whenFree @4 :Bool; plan @5 :Bool;   # no resources: all
 }
+struct ListVolumes { call @0 :UInt64; after @1 :Text; }
+struct ChangeVolume {
+  call @0 :UInt64; agentId @1 :Text; volume @2 :Text; verb @3 :Text; reservation @4 :Text; sizeBytes @5 :UInt64;   # verb: create, resize, destroy
+  isShared @6 :Bool; plan @7 :Bool;
+}
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
@@ -74,6 +79,7 @@ struct ReservationView {
   agentId @0 :Text; hostname @1 :Text; reservation @2 :V.Reservation; allocated @3 :V.Resources; offered @4 :V.Resources;
   state @5 :Text; madeNs @6 :Int64;                            # state: static, dynamic, ending
 }
+struct VolumeView { agentId @0 :Text; hostname @1 :Text; volume @2 :V.Volume; tasks @3 :List(Text); madeNs @4 :Int64; fault @5 :Text; }   # fault: why its last change failed
 
 struct Masters { call @0 :UInt64; masters @1 :List(MasterView); }
 struct Agents { call @0 :UInt64; agents @1 :List(AgentView); isMore @2 :Bool; }
@@ -86,6 +92,7 @@ struct Reservations { call @0 :UInt64; reservations @1 :List(ReservationView); i
 struct Policies { call @0 :UInt64; policies @1 :List(PolicyView); isMore @2 :Bool; }
 struct ZoneView { zone @0 :Text; agents @1 :UInt32; absent @2 :UInt32; isHeld @3 :Bool; }   # zone: empty for agents without one
 struct GuardView { call @0 :UInt64; zones @1 :List(ZoneView); waiting @2 :UInt32; liftedUntilNs @3 :Int64; }   # waiting: agents that are silent for too long
+struct Volumes { call @0 :UInt64; volumes @1 :List(VolumeView); isMore @2 :Bool; }
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -117,4 +124,5 @@ struct OperatorMessage { union {
   reserveByOperator @41 :ReserveByOperator; unreserveByOperator @42 :UnreserveByOperator;
   setPolicy @43 :SetPolicy; listPolicies @44 :ListPolicies; policies @45 :Policies;
   showGuard @46 :ShowGuard; liftGuard @47 :LiftGuard; guardView @48 :GuardView;
+  listVolumes @49 :ListVolumes; volumes @50 :Volumes; changeVolume @51 :ChangeVolume;
 } }

@@ -21,6 +21,23 @@ struct Reservation {              # of one agent; what was refined out of it is 
 struct StaticReservation { role @0 :Text; resources @1 :Resources; }
 struct Draw { reservation @0 :Text; resources @1 :Resources; }   # what is taken of a reservation
 
+enum VolumeState { unknown @0; creating @1; ready @2; resizing @3; destroying @4; gone @5; failed @6; }
+struct Volume {                   # reserved disk of one agent that outlives tasks
+  id @0 :Text;                    # unique on the agent
+  number @1 :UInt64;              # tells it from others that had its id; never reused in a cluster
+  reservation @2 :Text;           # whose disk it takes
+  role @3 :Text;                  # of that reservation
+  sizeBytes @4 :UInt64;
+  isShared @5 :Bool;              # several tasks may use it at once
+  principal @6 :Text;             # who made it
+  frameworkId @7 :Text;           # and for which framework, if for one
+  state @8 :VolumeState;
+}
+struct Mount { volume @0 :Text; path @1 :Text; isReadOnly @2 :Bool; }   # path: in the sandbox
+
+enum OperationState { unknown @0; pending @1; finished @2; failed @3; }
+struct OperationStatus { operationId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; state @3 :OperationState; message @4 :Text; stampNs @5 :Int64; }
+
 struct Quantity { name @0 :Text; amount @1 :Int64; }         # thousandths, or bytes; of ranges and sets how many
 struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
 # Of an agent: an attribute of it has one of these values, or none of them; no values: any. `hostname` and `agent` speak of what it is itself.
@@ -40,6 +57,7 @@ struct TaskDescription {
   user @6 :Text;                  # empty: the agent's default
   killGraceNs @7 :Int64;          # SIGTERM to SIGKILL; 0: the agent's default
   labels @8 :List(Label);
+  volumes @9 :List(Mount);
 }
 
 enum TaskState {

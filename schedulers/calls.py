@@ -1,6 +1,6 @@
 """Calls that wait for their answer, and what becomes of them when the link breaks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from protocol.errors import Overloaded
@@ -11,35 +11,46 @@ from protocol.messages.framework import (
     KillTasksCall,
     LaunchTask,
     Leave,
-    Operation,
     Reconcile,
+    ReconcileOperations,
     Request,
     Revive,
     Suppress,
     Teardown,
 )
-from protocol.messages.values import TaskDescription
 
 CALLS_MAX = 4096  # without an answer; beyond it the scheduler is faster than its masters
 RECONCILE_MAX = 1000  # tasks asked after in one call
+OPERATION = "/"  # begins no task's id
 
-Call = Accept | Decline | Request | Revive | Suppress | KillTasksCall | Reconcile | Teardown | Leave
+Call = (
+    Accept
+    | Decline
+    | Request
+    | Revive
+    | Suppress
+    | KillTasksCall
+    | Reconcile
+    | ReconcileOperations
+    | Teardown
+    | Leave
+)
 
 
-def operations_of(
-    launches: Sequence[TaskDescription], kills: Sequence[str]
-) -> tuple[Operation, ...]:
-    """Return the operations of an accept, in the order in which they make sense."""
-    return (*map(LaunchTask, launches), *map(KillTask, kills))
-
-
-def tasks_launched(accept: Accept) -> tuple[str, ...]:
-    """Return the ids of the tasks that an accept launches."""
+def traces_of(accept: Accept) -> tuple[str, ...]:
+    """Return what tells whether an accept took effect: its tasks, and its operations' keys."""
     return tuple(
         operation.description.task_id
-        for operation in accept.operations
         if isinstance(operation, LaunchTask)
+        else operation_key(operation.operation_id)
+        for operation in accept.operations
+        if not isinstance(operation, KillTask)
     )
+
+
+def operation_key(operation_id: str) -> str:
+    """Return a name that no task has."""
+    return f"{OPERATION}{operation_id}"
 
 
 class Calls:
@@ -48,7 +59,7 @@ class Calls:
     def __init__(self) -> None:
         self._number = 0
         self._waiting: dict[int, Call] = {}
-        self._doubtful: dict[str, int] = {}  # task → the accept whose answer was lost
+        self._doubtful: dict[str, int] = {}  # trace → the accept whose answer was lost
         self._internal: set[int] = set()  # the driver's own, of which the scheduler is not told
 
     def next_number(self) -> int:
@@ -78,8 +89,8 @@ class Calls:
         call = self._waiting.pop(number, None)
         self._internal.discard(number)
         if isinstance(call, Accept):
-            for task in tasks_launched(call):
-                self._doubtful.pop(task, None)
+            for trace in traces_of(call):
+                self._doubtful.pop(trace, None)
         return call
 
     def is_internal(self, number: int) -> bool:
@@ -89,15 +100,15 @@ class Calls:
     def interrupt(self) -> None:
         """The link broke: nobody knows what became of what was sent over it.
 
-        Offers end with the link, so declines are void, and launches are in doubt until the tasks
-        are found or known not to exist. Everything else can be repeated.
+        Offers end with the link, so declines are void, and accepts are in doubt until a task or an
+        operation of theirs is found or known not to exist. Everything else can be repeated.
         """
         for number, call in tuple(self._waiting.items()):
             if isinstance(call, Decline) or number in self._internal:
                 self.settle(number)
             elif isinstance(call, Accept):
-                if launched := tasks_launched(call):
-                    self._doubtful.update(dict.fromkeys(launched, number))
+                if traces := traces_of(call):
+                    self._doubtful.update(dict.fromkeys(traces, number))
                 else:
                     self._waiting[number] = _kills_of(call)
 
@@ -105,30 +116,36 @@ class Calls:
         """Return what to send again on a new link, in order."""
         return [call for call in self._waiting.values() if not isinstance(call, Accept | Decline)]
 
-    def believe(self, tasks: Iterable[str]) -> list[int]:
-        """These tasks exist: settle the accepts in doubt that launch them, return their numbers."""
-        numbers = dict.fromkeys(self._doubtful[task] for task in tasks if task in self._doubtful)
+    def believe(self, traces: Iterable[str]) -> list[int]:
+        """These exist: settle the accepts in doubt that made them, return their numbers."""
+        numbers = dict.fromkeys(self._doubtful[each] for each in traces if each in self._doubtful)
         for number in numbers:
             self.settle(number)
         return list(numbers)
 
-    def disbelieve(self, task: str) -> int | None:
-        """This task does not exist: settle the accept in doubt that launches it, if any."""
-        number = self._doubtful.get(task)
+    def disbelieve(self, trace: str) -> int | None:
+        """This does not exist: settle the accept in doubt that would have made it, if any."""
+        number = self._doubtful.get(trace)
         if number is not None:
             self.settle(number)
         return number
 
-    def questions(self) -> list[Reconcile]:
-        """Return what to ask to learn of the accepts in doubt; one task tells of each."""
+    def questions(self) -> list[Reconcile | ReconcileOperations]:
+        """Return what to ask to learn of the accepts in doubt; one trace tells of each."""
         firsts: dict[int, str] = {}
-        for task, number in self._doubtful.items():
-            firsts.setdefault(number, task)
-        tasks = tuple(firsts.values())
+        for trace, number in self._doubtful.items():
+            firsts.setdefault(number, trace)
+        tasks = [trace for trace in firsts.values() if not trace.startswith(OPERATION)]
+        operations = [trace[1:] for trace in firsts.values() if trace.startswith(OPERATION)]
         return [
-            Reconcile(tasks=tasks[start : start + RECONCILE_MAX])
-            for start in range(0, len(tasks), RECONCILE_MAX)
+            *(Reconcile(tasks=part) for part in _parts(tasks)),
+            *(ReconcileOperations(operations=part) for part in _parts(operations)),
         ]
+
+
+def _parts(names: list[str]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(names), RECONCILE_MAX):
+        yield tuple(names[start : start + RECONCILE_MAX])
 
 
 def _kills_of(accept: Accept) -> KillTasksCall:

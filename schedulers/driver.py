@@ -13,41 +13,38 @@ from protocol.links import LinkPace
 from protocol.master_links import MasterLinks
 from protocol.messages.framework import (
     Accept,
+    AcknowledgeOperations,
     CallDone,
     Decline,
     FrameworkFailed,
     FrameworkMessage,
-    KillTask,
-    KillTasksCall,
     Leave,
     Offer,
     Offers,
-    Reconcile,
-    Request,
+    OperationUpdates,
     Rescinded,
-    Revive,
     Subscribed,
-    Suppress,
     Teardown,
     Updates,
-    Want,
 )
-from protocol.messages.values import TaskDescription, TaskState, TaskStatus
+from protocol.messages.values import OperationState, OperationStatus, TaskState, TaskStatus
 from protocol.peer import Peer
-from schedulers.calls import Call, Calls, operations_of
+from schedulers.calls import Call, Calls, operation_key
 from schedulers.framework import Framework, Scheduler
-from schedulers.offers import OffersInHand, ids_of
+from schedulers.offers import OffersInHand
 from schedulers.updates import UpdateLedger
+from schedulers.verbs import Verbs
 
 log = structlog.get_logger()
 
 ANSWER_S_MAX = 10.0  # a subscription without answer is repeated after so long
 AGAIN_S = 0.5  # after a master said that it does not lead, or not now
 STOP_S_MAX = 10.0  # to be torn down; masters that do not answer by then are left
+ENDED = (OperationState.FINISHED, OperationState.FAILED)
 PASSING = frozenset({"NOT_LEADER", "NOT_SUBSCRIBED", "OVERLOADED", "INTERNAL"})
 
 
-class Driver:
+class Driver(Verbs):
     """One framework's connection. `run` it; call its verbs from the scheduler's callbacks.
 
     Verbs return the number of the call, which `done` or `refused` will name.
@@ -86,6 +83,10 @@ class Driver:
         return self._offers.open
 
     @property
+    def _first_role(self) -> str:
+        return self._framework.roles[0]
+
+    @property
     def silent_masters(self) -> dict[str, str]:
         """The masters that are not connected, and why."""
         return self._links.silent
@@ -104,53 +105,6 @@ class Driver:
             self._cancel_timer()
             self._is_stopping = True
             await self._links.stop()
-
-    def accept(
-        self,
-        offers: Sequence[Offer | str],
-        launches: Sequence[TaskDescription] = (),
-        kills: Sequence[str] = (),
-        refuse_s: float = 0.0,
-    ) -> int:
-        """Use offers of one agent: launch tasks, kill others, give back what is left.
-
-        All of it happens or none. What is left is not offered again for `refuse_s` (0: default).
-        Raises: Overloaded when too many calls wait for answers.
-        """
-        operations = operations_of(launches, kills)
-        return self._use(offers, Accept(0, ids_of(offers), operations, _ns(refuse_s)))
-
-    def decline(self, offers: Sequence[Offer | str], refuse_s: float = 0.0) -> int:
-        """Give offers back; not offered again for `refuse_s` (0: the masters' default)."""
-        return self._use(offers, Decline(0, ids_of(offers), _ns(refuse_s)))
-
-    def request(self, wants: Sequence[Want], role: str = "") -> int:
-        """Say what would be run by now: offers come for that, and for nothing else.
-
-        The role is the first of the framework's unless given. Launches are taken off by the
-        masters. It is forgotten with the subscription: say it again in `subscribed`.
-        """
-        return self._call(Request(0, role or self._framework.roles[0], tuple(wants)))
-
-    def revive(self, roles: Sequence[str] = ()) -> int:
-        """Want offers again for these roles (none: all), also those refused before."""
-        return self._call(Revive(0, tuple(roles)))
-
-    def suppress(self, roles: Sequence[str] = ()) -> int:
-        """Want no offers for these roles (none: all) until revived."""
-        return self._call(Suppress(0, tuple(roles)))
-
-    def kill(self, tasks: Sequence[str], grace_s: float = 0.0) -> int:
-        """Have tasks ended: SIGTERM, and SIGKILL after the grace (0: the task's own)."""
-        return self._call(KillTasksCall(0, tuple(KillTask(each, _ns(grace_s)) for each in tasks)))
-
-    def reconcile(self, tasks: Sequence[str] = ()) -> int:
-        """Have the newest status of these tasks sent (none: of all that have not ended)."""
-        return self._call(Reconcile(0, tuple(tasks)))
-
-    def teardown(self) -> int:
-        """Remove the framework and kill its tasks; `run` returns once that is durable."""
-        return self._call(Teardown(0))
 
     def leave(self) -> None:
         """Let `run` return once it is durable that the tasks run on without a scheduler.
@@ -211,6 +165,9 @@ class Driver:
             case Updates(statuses):
                 for status in statuses:
                     self._updated(status)
+            case OperationUpdates(statuses):
+                for operation in statuses:
+                    self._operated(operation)
             case _:
                 raise UnknownMessage(f"{type(message).__name__} from a master")
 
@@ -361,6 +318,20 @@ class Driver:
         if status.sequence and self._ledger.note(status):
             asyncio.get_running_loop().call_soon(self._acknowledge)
 
+    def _operated(self, status: OperationStatus) -> None:
+        """Tell how an operation went, and say that it was heard."""
+        if status.state == OperationState.UNKNOWN:
+            number = self._calls.disbelieve(operation_key(status.operation_id))
+            if number is not None:
+                text = "the link broke before the masters heard of it"
+                self._tell(self._scheduler.refused, number, "LOST_OFFER", text)
+                return
+        for number in self._calls.believe((operation_key(status.operation_id),)):
+            self._tell(self._scheduler.done, number)
+        self._tell(self._scheduler.operated, status)
+        if status.state in ENDED and self.is_subscribed:
+            self._send(AcknowledgeOperations((status.operation_id,)))
+
     def _acknowledge(self) -> None:
         for message in self._ledger.take():  # while disconnected: dropped, updates come again
             if self.is_subscribed:
@@ -393,7 +364,3 @@ class Driver:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
-
-
-def _ns(seconds: float) -> int:
-    return int(seconds * 1e9)

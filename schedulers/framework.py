@@ -12,7 +12,7 @@ from protocol.credentials import Credentials, load_credentials
 from protocol.handshake import LinkIdentity
 from protocol.messages.framework import Offer, OfferFilter, Subscribe
 from protocol.messages.link import LinkRole
-from protocol.messages.values import Label, TaskStatus
+from protocol.messages.values import Label, OperationStatus, TaskStatus
 
 if TYPE_CHECKING:
     from schedulers.driver import Driver
@@ -104,6 +104,12 @@ class Scheduler:
         """A task's state changed, once for each change; acknowledged when this returns.
 
         A status with `sequence` 0 answers a reconciliation and may repeat what is known.
+        """
+
+    def operated(self, driver: Driver, status: OperationStatus) -> None:
+        """How an operation went: FINISHED or FAILED, acknowledged when this returns.
+
+        It may come twice; PENDING and UNKNOWN only answer a reconciliation.
         """
 
     def done(self, driver: Driver, call: int) -> None:

@@ -26,11 +26,17 @@ T = TypeVar("T")
 
 @contextmanager
 def running_cluster(
-    masters: int, agents: int, directory: Path, settings: Sequence[str] = ()
+    masters: int,
+    agents: int,
+    directory: Path,
+    settings: Sequence[str] = (),
+    resources: str = "",
 ) -> Iterator["Cluster"]:
     """A cluster that is up, and gone with all it started at the end."""
     quieten()
-    cluster = Cluster(EmbeddedCluster(masters, agents, directory, settings=settings))
+    cluster = Cluster(
+        EmbeddedCluster(masters, agents, directory, settings=settings, resources=resources)
+    )
     try:
         asyncio.run(cluster.embedded.start())
         yield cluster

@@ -11,6 +11,15 @@ from protocol.messages.values import ContainerUsage
 
 
 @dataclass(frozen=True, slots=True)
+class MountedVolume:
+    """A directory that appears in the sandbox, under this path."""
+
+    directory: str
+    path: str
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """What to run and how to fence it.
 
@@ -29,6 +38,7 @@ class ContainerSpec:
     pids_max: int
     user: str
     hostname: str
+    volumes: tuple[MountedVolume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

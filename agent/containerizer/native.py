@@ -235,6 +235,7 @@ class NativeContainerizer:
             hostname=spec.hostname,
             has_namespaces=self._has_namespaces,
             hierarchy=self._hierarchy.describe() if self._hierarchy else {},
+            binds=tuple((each.directory, each.path, each.is_read_only) for each in spec.volumes),
         )
         records.write_order(spec.directory, order)
 

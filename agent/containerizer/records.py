@@ -32,6 +32,7 @@ class Order(NamedTuple):
     hostname: str
     has_namespaces: bool
     hierarchy: dict[str, object]
+    binds: tuple[tuple[str, str, bool], ...] = ()  # directory, path in the sandbox, is read-only
 
 
 class PidRecord(NamedTuple):
@@ -67,7 +68,8 @@ def write_order(directory: str, order: Order) -> None:
 
 def read_order(directory: str) -> Order:
     with open(f"{directory}/{SPEC}", "rb") as file:
-        return Order(**json.loads(file.read()))
+        order = Order(**json.loads(file.read()))
+    return order._replace(binds=tuple(map(tuple, order.binds)))  # type: ignore[arg-type]
 
 
 def take_claim(directory: str) -> int:

@@ -74,6 +74,11 @@ def run_task(control: socket.socket, oom: str) -> None:
         _hear(control)
         _enter_groups(order)
         control.send(READY)
+        step = "volumes"
+        if order.binds:
+            from agent.containerizer.binds import attach  # few need what it brings along
+
+            attach(order.sandbox, order.binds, order.has_namespaces, user)
         step = "sandbox"
         _open_output(order.sandbox, user)
         step = "user"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from protocol.messages.agent import Launch
-from protocol.messages.values import TaskStatus
+from protocol.messages.agent import Launch, VolumeReport
+from protocol.messages.values import TaskStatus, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,34 @@ class SendStatuses:
     statuses: tuple[TaskStatus, ...]
 
 
-Effect = StartContainer | KillContainer | DestroyContainer | SendStatuses
+@dataclass(frozen=True, slots=True)
+class MakeVolume:
+    """Make a volume's directory unless it is there; find out whether more is in it than may."""
+
+    volume: Volume
+
+
+@dataclass(frozen=True, slots=True)
+class WipeVolume:
+    """Delete a volume with all that is in it; harmless when that is done."""
+
+    volume: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendReports:
+    """Tell the leading master about volumes; it asks again when it does not hear."""
+
+    reports: tuple[VolumeReport, ...]
+
+
+Effect = (
+    StartContainer
+    | KillContainer
+    | DestroyContainer
+    | SendStatuses
+    | MakeVolume
+    | WipeVolume
+    | SendReports
+)

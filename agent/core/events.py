@@ -4,7 +4,7 @@
 from dataclasses import field
 from typing import TypeAlias
 
-from protocol.messages.values import TaskDescription, TaskReason, TaskStatus
+from protocol.messages.values import TaskDescription, TaskReason, TaskStatus, Volume
 from protocol.records import record
 
 
@@ -58,6 +58,23 @@ class TaskForgotten:
 
 
 @record
+class VolumeKept:
+    volume: Volume = field(default_factory=Volume)
+
+
+@record
+class VolumeDropped:
+    volume: str = ""
+    number: int = 0
+
+
+@record
+class VolumeWiped:
+    volume: str = ""
+    number: int = 0
+
+
+@record
 class ClusterJoined:
     origin: str = ""
 
@@ -71,6 +88,9 @@ CheckpointEvent: TypeAlias = (
     | KillAccepted
     | TaskForgotten
     | ClusterJoined
+    | VolumeKept
+    | VolumeDropped
+    | VolumeWiped
 )
 
 

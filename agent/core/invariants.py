@@ -1,7 +1,7 @@
 """Invariants: what holds in every state of an agent; checked by tests and the simulation."""
 
-from agent.core.state import FORGOTTEN_MAX, TASKS_MAX, State
-from protocol.messages.values import TaskState
+from agent.core.state import FORGOTTEN_MAX, TASKS_MAX, VOLUMES_MAX, State
+from protocol.messages.values import TaskState, VolumeState
 
 PENDING_MAX = 3  # running, killing and one end: a task only moves forward
 
@@ -10,7 +10,12 @@ def check(state: State) -> None:
     """Assert that records, their indexes and their statuses agree."""
     assert len(state.tasks) <= TASKS_MAX
     assert len(state.forgotten) <= FORGOTTEN_MAX
+    assert len(state.volumes) <= VOLUMES_MAX
     assert not state.tasks.keys() & state.forgotten.keys()
+    for name, volume in state.volumes.items():
+        assert volume.id == name
+        assert volume.number not in state.dropped
+        assert volume.state in (VolumeState.CREATING, VolumeState.READY)
     live, unacknowledged, dying = {}, set(), set()
     for launch, record in state.tasks.items():
         newest, pending = record.newest, record.pending

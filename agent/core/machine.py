@@ -1,6 +1,6 @@
 """Machine: the agent's whole core as two functions, decide and apply."""
 
-from agent.core import recovery, tasks, updates
+from agent.core import recovery, tasks, updates, volumes
 from agent.core.events import (
     AgentNamed,
     BootNoted,
@@ -11,6 +11,9 @@ from agent.core.events import (
     StatusAcknowledged,
     TaskAccepted,
     TaskForgotten,
+    VolumeDropped,
+    VolumeKept,
+    VolumeWiped,
 )
 from agent.core.recovery import JoinCluster, NameAgent, Recover
 from agent.core.state import State
@@ -30,6 +33,13 @@ from agent.core.updates import (
     TellTasks,
     Tick,
 )
+from agent.core.volumes import (
+    KeepVolume,
+    RemoveVolume,
+    VolumeDeleted,
+    VolumeMade,
+    VolumeNotMade,
+)
 
 Command = (
     NameAgent
@@ -45,12 +55,27 @@ Command = (
     | TellTasks
     | TakeOver
     | Tick
+    | KeepVolume
+    | RemoveVolume
+    | VolumeMade
+    | VolumeNotMade
+    | VolumeDeleted
 )
 
 
 def decide(state: State, command: Command, now_ns: int) -> Outcome:
     """The events and effects a command leads to, or why not; changes nothing."""
     match command:
+        case KeepVolume():
+            return volumes.decide_keep(state, command)
+        case RemoveVolume():
+            return volumes.decide_remove(state, command)
+        case VolumeMade():
+            return volumes.decide_made(state, command)
+        case VolumeNotMade():
+            return volumes.decide_not_made(state, command)
+        case VolumeDeleted():
+            return volumes.decide_deleted(state, command)
         case AcceptLaunch():
             return tasks.decide_launch(state, command, now_ns)
         case AcceptKill():
@@ -92,6 +117,12 @@ def apply(state: State, event: CheckpointEvent) -> None:
             tasks.apply_kill(state, event)
         case TaskForgotten():
             updates.apply_forgotten(state, event)
+        case VolumeKept():
+            volumes.apply_kept(state, event)
+        case VolumeDropped():
+            volumes.apply_dropped(state, event)
+        case VolumeWiped():
+            volumes.apply_wiped(state, event)
         case AgentNamed():
             recovery.apply_named(state, event)
         case ClusterJoined():

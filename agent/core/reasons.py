@@ -12,3 +12,5 @@ class Reason(IntEnum):
     UNKNOWN_LAUNCH = 4
     UNKNOWN_STATUS = 5
     OTHER_CLUSTER = 6
+    UNKNOWN_VOLUME = 7
+    VOLUME_IN_USE = 8

@@ -15,6 +15,7 @@ from agent.core.records import TaskRecord
 from agent.core.state import State
 from agent.core.tasks import ContainerEnded, ContainerStarted, decide_started, destroy, ended_status
 from agent.core.updates import Outcome, next_status
+from agent.core.volumes import unfinished
 from protocol.decision import Decision, Refused
 from protocol.messages.agent import Launch
 from protocol.messages.values import TaskReason, TaskState
@@ -78,6 +79,7 @@ def decide_recover(state: State, command: Recover, now_ns: int) -> Outcome:
         changed, wanted = _recover_task(state, record, finding, is_same_boot, now_ns)
         events += changed
         effects += wanted
+    effects += unfinished(state)
     return Decision(events=tuple(events), effects=tuple(effects))
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from agent.core.records import TaskRecord
 from protocol.ids import TaskKey
+from protocol.messages.values import Volume
 
 TASKS_MAX = 2048  # live and not yet acknowledged launches; all fit one registration
+VOLUMES_MAX = 1000  # all fit one registration
 FORGOTTEN_MAX = 4096  # launches whose late repetition must not start them again
 
 
@@ -22,4 +24,6 @@ class State:
     unacknowledged: dict[int, None] = field(default_factory=dict)  # launches with pending statuses
     dying: dict[int, None] = field(default_factory=dict)  # launches asked to end that have not
     forgotten: dict[int, None] = field(default_factory=dict)  # oldest first
+    volumes: dict[str, Volume] = field(default_factory=dict)  # kept, or to be made
+    dropped: dict[int, str] = field(default_factory=dict)  # number → volume that is being deleted
     retry_ns: int = 0  # soft: when statuses and kills without an answer are repeated

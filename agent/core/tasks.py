@@ -20,6 +20,7 @@ from agent.core.reasons import Reason
 from agent.core.records import KillIntent, TaskRecord
 from agent.core.state import TASKS_MAX, State
 from agent.core.updates import Outcome, next_status, plan_retry
+from agent.core.volumes import fault_of_mounts
 from protocol.decision import Decision, Refused
 from protocol.ids import check_id, task_key
 from protocol.messages.agent import Kill, Launch
@@ -99,6 +100,8 @@ def decide_launch(state: State, command: AcceptLaunch, now_ns: int) -> Outcome:
         return _turn_away(state, launch, TaskState.DROPPED, f"the agent has {TASKS_MAX} tasks")
     if live := state.live.get(task_key(launch.framework_id, launch.description.task_id)):
         return _turn_away(state, launch, TaskState.DROPPED, f"the task runs as launch {live}")
+    if fault := fault_of_mounts(state, launch.description):
+        return _turn_away(state, launch, TaskState.DROPPED, fault)
     accepted = TaskAccepted(
         launch=launch.launch,
         framework_id=launch.framework_id,

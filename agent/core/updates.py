@@ -9,13 +9,10 @@ from agent.core.records import TaskRecord
 from agent.core.state import FORGOTTEN_MAX, State
 from protocol.decision import Decision, Refused
 from protocol.messages.agent import StatusAcknowledgement
-from protocol.messages.values import TaskReason, TaskState, TaskStatus
+from protocol.messages.values import TaskReason, TaskState, TaskStatus, Volume
 
 RETRY_NS = 5_000_000_000
 MESSAGE_CHARS_MAX = 500  # a registration with every task still fits one frame
-
-Told = tuple[TaskStatus, ...]
-Outcome = Decision[CheckpointEvent, Effect, Told] | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +23,19 @@ class AcknowledgeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """All that a master wants to know of an agent that registers."""
+
+    tasks: tuple[TaskStatus, ...]
+    volumes: tuple[Volume, ...]
+
+
+Outcome = Decision[CheckpointEvent, Effect, Told] | Refused
+
+
+@dataclass(frozen=True, slots=True)
 class TellTasks:
-    """A master wants to know of every launch here; replied to with their newest statuses.
+    """A master wants to know of every launch and volume here; replied to with `Told`.
 
     A command and no view, so that it goes after the launches that came before it: what a
     registration leaves out never starts.
@@ -93,8 +101,9 @@ def decide_acknowledge(state: State, command: AcknowledgeStatus) -> Outcome:
 
 
 def decide_tell(state: State) -> Outcome:
-    """Tell the newest status of every launch that is remembered."""
-    return Decision(reply=tuple(record.newest for record in state.tasks.values()))
+    """Tell the newest status of every launch that is remembered, and every volume."""
+    tasks = tuple(record.newest for record in state.tasks.values())
+    return Decision(reply=Told(tasks, tuple(state.volumes.values())))
 
 
 def decide_take_over(state: State, now_ns: int) -> Outcome:

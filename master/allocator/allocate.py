@@ -12,7 +12,7 @@ from typing import Protocol
 from master.allocator.rations import Quota, Rations
 from master.allocator.sorter import Sorter
 from master.allocator.tree import WEIGHT_MILLI, MakeOrder, Order, RoleTree, is_within
-from protocol.resources import EMPTY, Resources, sum_resources
+from protocol.resources import Resources, sum_resources
 
 STEPS = 4  # in which an agent is divided among frameworks that each want as much as they can get
 
@@ -34,6 +34,16 @@ class Stock:
     reservation: str
     role: str
     resources: Resources
+    volumes: tuple[str, ...] = ()
+    volume_bytes: int = 0  # that these have together
+
+    def less(self, part: "Stock | None") -> "Stock":
+        """Return what is left when a part of it is taken: volumes go with the first."""
+        if part is None:
+            return self
+        if part.volumes:
+            return Stock(self.reservation, self.role, self.resources - part.resources)
+        return replace(self, resources=self.resources - part.resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +64,14 @@ class Supply:
         """Return what is left when a part of it is taken."""
         reserved = self.reserved
         if part.reserved:
-            taken = {stock.reservation: stock.resources for stock in part.reserved}
-            rest = [
-                replace(each, resources=each.resources - taken.get(each.reservation, EMPTY))
-                for each in reserved
-            ]
-            reserved = tuple(each for each in rest if each.resources)
+            taken = {stock.reservation: stock for stock in part.reserved}
+            rest = (each.less(taken.get(each.reservation)) for each in reserved)
+            reserved = tuple(each for each in rest if each.resources or each.volumes)
         return Supply(self.agent_id, self.resources - part.resources, reserved)
+
+    @property
+    def volume_bytes(self) -> int:
+        return sum(stock.volume_bytes for stock in self.reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +308,11 @@ def _together(stocks: Iterable[Stock]) -> tuple[Stock, ...]:
     """Return one stock for all parts of a reservation."""
     found: dict[str, Stock] = {}
     for stock in stocks:
-        known = found.get(stock.reservation)
-        resources = stock.resources if known is None else known.resources + stock.resources
-        found[stock.reservation] = replace(stock, resources=resources)
+        known, whole = found.get(stock.reservation), stock
+        if known is not None:
+            with_volumes = stock if stock.volumes else known
+            whole = replace(with_volumes, resources=known.resources + stock.resources)
+        found[stock.reservation] = whole
     return tuple(found.values())
 
 

@@ -1,8 +1,19 @@
 """Accepts: the operations of one accept, folded one at a time over the offered resources."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from master.allocator.tree import is_within
+from master.core.disks import (
+    check_change,
+    check_new,
+    check_size,
+    disk,
+    draft_created,
+    draft_doomed,
+    draft_resized,
+    find_volume,
+)
 from master.core.draft import Draft, put
 from master.core.events import KillRequested, ResourcesUnreserved, TaskLaunched
 from master.core.holdings import (
@@ -15,18 +26,31 @@ from master.core.holdings import (
     plan_reserve,
 )
 from master.core.lent import NOT_RESERVED, Lent
+from master.core.operations import check_operation, draft_operation, operation_key
 from master.core.orders import await_kill, await_launch
 from master.core.reasons import Reason
-from master.core.records import Framework, Offer
+from master.core.records import Agent, Framework, Offer, Volume
 from master.core.state import State
 from master.core.tasks import check_kills, draft_kill, find_task
 from master.core.validity import check_count, check_description, weigh_description
 from protocol.decision import Refused
 from protocol.ids import task_key
 from protocol.messages.agent import Kill, Launch
-from protocol.messages.framework import KillTask, LaunchTask, Operation, Reserve, Unreserve
-from protocol.messages.values import TaskReason
+from protocol.messages.framework import (
+    CreateVolume,
+    DestroyVolume,
+    KillTask,
+    LaunchTask,
+    Operation,
+    Reserve,
+    ResizeVolume,
+    Unreserve,
+)
+from protocol.messages.values import OperationState, OperationStatus, TaskReason
+from protocol.messages.values import Volume as WireVolume
 from protocol.resources import Resources, format_amount
+
+NamedOperation: TypeAlias = Reserve | Unreserve | CreateVolume | ResizeVolume | DestroyVolume
 
 BYTES_MAX = 640 << 10  # of an accept's descriptions, which go into one entry of the log
 
@@ -42,6 +66,8 @@ class Acceptance:
         self._framework = framework
         self._offers = offers
         self._launched: dict[str, TaskLaunched] = {}
+        self._operations: dict[str, None] = {}
+        self._volumes_made = 0
         self._bytes = 0
         self._agent = state.agents[offers[0].agent_id] if offers else None
         self.left = Lent(self._agent, offers)
@@ -62,10 +88,32 @@ class Acceptance:
                 return self._launch(operation)
             case KillTask():
                 return self._kill(operation)
+        name, settings = operation.operation_id, self._draft.settings
+        refused = check_operation(self._framework, name, self._operations, settings)
+        refused = refused or self._fold_named(operation)
+        if refused is None and name:
+            self._operations[name] = None
+            is_done = isinstance(operation, (Reserve, Unreserve))
+            ended = OperationState.FINISHED if is_done else OperationState.PENDING
+            status = OperationStatus(name, self._framework.id, self._offers[0].agent_id, ended)
+            draft_operation(self._draft, self._state, status, is_known=False)
+        return refused
+
+    def _fold_named(self, operation: NamedOperation) -> Refused | None:
+        if self._agent is None:
+            text = f"{type(operation).__name__} is for what is offered, but no offer is accepted"
+            return Refused(Reason.NO_OFFERS, text)
+        match operation:
             case Reserve():
-                return self._reserve(operation)
+                return self._reserve(self._agent, operation)
             case Unreserve():
-                return self._unreserve(operation)
+                return self._unreserve(self._agent, operation)
+            case CreateVolume():
+                return self._create_volume(self._agent, operation)
+            case ResizeVolume():
+                return self._resize_volume(self._agent, operation)
+            case DestroyVolume():
+                return self._destroy_volume(self._agent, operation)
 
     def _launch(self, operation: LaunchTask) -> Refused | None:
         description = operation.description
@@ -78,6 +126,9 @@ class Acceptance:
                 text = f"task {description.task_id} names reservation {name[:140]!r}"
                 text = f"{text}, which agent {offer.agent_id} does not have"
                 return Refused(Reason.UNKNOWN_RESERVATION, text)
+        if fault := self.left.mount(description.volumes):
+            text = f"task {description.task_id} cannot be given what it wants: {fault}"
+            return Refused(Reason.UNKNOWN_VOLUME, text)
         draws = self.left.take(description.resources, operation.reservations)
         if draws is None:
             lack = self._lack(f"task {description.task_id}", description.resources)
@@ -119,9 +170,7 @@ class Acceptance:
             return refused
         return self._check_room()
 
-    def _reserve(self, operation: Reserve) -> Refused | None:
-        if self._agent is None:
-            return Refused(Reason.NO_OFFERS, "resources are to be reserved, but none are offered")
+    def _reserve(self, agent: Agent, operation: Reserve) -> Refused | None:
         known, framework = self.left.reservations, self._framework
         maker = Maker(framework.principal, framework.id)
         refused = (
@@ -129,7 +178,7 @@ class Acceptance:
             or self._check_role(operation.role)
             or (self._check_source(operation.source) if operation.source else None)
         )
-        event = refused or plan_reserve(self._agent, known, operation, maker, self._draft.now_ns)
+        event = refused or plan_reserve(agent, known, operation, maker, self._draft.now_ns)
         if isinstance(event, Refused):
             return event
         wanted = operation.resources
@@ -145,9 +194,7 @@ class Acceptance:
         draft_reserved(self._draft, event)
         return None
 
-    def _unreserve(self, operation: Unreserve) -> Refused | None:
-        if self._agent is None:
-            return Refused(Reason.NO_OFFERS, "a reservation is to end, but nothing is offered")
+    def _unreserve(self, agent: Agent, operation: Unreserve) -> Refused | None:
         if refused := self._check_source(operation.reservation):
             return refused
         left = self.left.part(operation.reservation)
@@ -155,10 +202,82 @@ class Acceptance:
         if not wanted or not left.contains(wanted):
             lack = self._lack(f"reservation {operation.reservation}", wanted, operation.reservation)
             return Refused(Reason.OVER_CLAIMED, lack)
-        event = ResourcesUnreserved(self._agent.id, operation.reservation, wanted)
+        event = ResourcesUnreserved(agent.id, operation.reservation, wanted)
         self.left.unreserve(event)
         self._draft.events.append(event)
         return None
+
+    def _create_volume(self, agent: Agent, operation: CreateVolume) -> Refused | None:
+        source, size_bytes = operation.reservation, operation.size_bytes
+        known = find_reservation(agent, self.left.reservations, source)
+        if isinstance(known, Refused):
+            return known
+        number = self._state.volumes_next + self._volumes_made
+        name = operation.volume or f"v{number}"
+        refused = (
+            self._check_role(known.role)
+            or check_new(agent, self.left.names, name, self._draft.settings)
+            or check_size(name, size_bytes)
+            or self._check_disk(name, source, size_bytes)
+        )
+        if refused:
+            return refused
+        volume = WireVolume(
+            id=name,
+            number=number,
+            reservation=source,
+            role=known.role,
+            size_bytes=size_bytes,
+            is_shared=operation.is_shared,
+            principal=self._framework.principal,
+            framework_id=self._framework.id,
+        )
+        self._volumes_made += 1
+        key = operation_key(self._framework.id, operation.operation_id)
+        self.left.create(draft_created(self._draft, agent, volume, key))
+        return None
+
+    def _resize_volume(self, agent: Agent, operation: ResizeVolume) -> Refused | None:
+        found = self._find_volume(agent, operation.volume, "resize")
+        if isinstance(found, Refused):
+            return found
+        volume, role = found
+        more_bytes = max(0, operation.size_bytes - volume.held_bytes)
+        if refused := check_size(volume.id, operation.size_bytes) or self._check_disk(
+            volume.id, volume.reservation, more_bytes
+        ):
+            return refused
+        self.left.give(volume, more_bytes)
+        key = operation_key(self._framework.id, operation.operation_id)
+        draft_resized(self._draft, agent, volume, role, operation.size_bytes, key)
+        return None
+
+    def _destroy_volume(self, agent: Agent, operation: DestroyVolume) -> Refused | None:
+        found = self._find_volume(agent, operation.volume, "destroy")
+        if isinstance(found, Refused):
+            return found
+        volume, role = found
+        if volume.id in self.left.mounted:
+            text = f"volume {volume.id} is to be destroyed, and used by a task"
+            return Refused(Reason.VOLUME_IN_USE, text)
+        del self.left.volumes[volume.id]
+        key = operation_key(self._framework.id, operation.operation_id)
+        draft_doomed(self._draft, agent, volume, role, key)
+        return None
+
+    def _find_volume(self, agent: Agent, name: str, verb: str) -> tuple[Volume, str] | Refused:
+        """Return an offered volume that may be changed like this, and its role."""
+        volume = find_volume(agent, self.left.volumes, name)
+        if isinstance(volume, Refused):
+            return volume
+        role = self.left.reservations[volume.reservation].role
+        refused = self._check_role(role) or check_change(self._state, agent, volume, verb)
+        return refused or (volume, role)
+
+    def _check_disk(self, name: str, source: str, size_bytes: int) -> Refused | None:
+        if self.left.part(source).contains(disk(size_bytes)):
+            return None
+        return Refused(Reason.OVER_CLAIMED, self._lack(f"volume {name}", disk(size_bytes), source))
 
     def _check_source(self, name: str) -> Refused | None:
         """Refuse to take from what the framework may use, but not give away."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from master.core.alarms import AlarmKind
+from master.core.disks import disk
 from master.core.draft import Draft, Outcome, ToBeContinued
 from master.core.effects import AnswerAgent
 from master.core.events import AgentAdmitted, AgentRemoved, AgentUnreachable
@@ -10,18 +11,19 @@ from master.core.holdings import settle
 from master.core.offers import close_offers
 from master.core.orders import order_kill, order_launch
 from master.core.reasons import Reason
-from master.core.records import Agent, Declaration, Task, part_of, unreserved_of
+from master.core.records import Agent, Declaration, Task, part_of
 from master.core.settings import Settings
 from master.core.soft import AgentAttached, AgentDetached
 from master.core.state import State, charge, charge_role, credit, credit_role
 from master.core.telling import Telling
 from master.core.validity import check_count, check_registration
+from master.core.volumes import await_volumes, draft_adopted, strays_of
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, TaskKey, task_key
 from protocol.messages.agent import AgentRegistered
 from protocol.messages.agent import RegisterAgent as Registration
 from protocol.messages.values import TaskReason, TaskState
-from protocol.resources import format_resources, sum_resources
+from protocol.resources import Resources, format_resources, sum_resources
 from protocol.states import TERMINAL
 
 TASKS_NAMED_MAX = 5  # in a refusal, which is one line of a log
@@ -82,6 +84,7 @@ def decide_register(
         draft.events.append(admitted)
         offer_ids = tuple(state.soft.offers_by_agent.get(agent_id, ()))
         close_offers(draft, state, offer_ids, is_told=True)
+    _draft_volumes(draft, state, register, remaining)
     draft.soft.append(AgentAttached(agent_id, command.link))
     draft.touch(agent_id)
     return draft.decision()
@@ -176,7 +179,7 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
         agent.registered_ns = known.registered_ns
         agent.allocated, agent.tasks = known.allocated, known.tasks
         agent.is_deactivated, agent.drain = known.is_deactivated, known.drain
-        agent.reservations_made = known.reservations_made
+        agent.reservations_made, agent.volumes = known.reservations_made, known.volumes
         assert agent.total.contains(agent.allocated)
     state.agents[agent_id] = agent
     charge(state.capacity, agent.total.quantities)
@@ -248,19 +251,43 @@ def _check_reserved(
             return None
         rest = register.resources
         for each in reservations.values():
-            used = sum_resources(part_of(task.resources, task.draws, each.id) for task in tasks)
+            used = _used_of(agent, tasks, each.id)
             if not each.resources.contains(used):
-                fault = f"tasks use {format_resources(used)} of reservation {each.id}"
+                fault = f"{format_resources(used)} of reservation {each.id} is in use"
                 break
             rest = rest - each.resources
         else:
-            used = sum_resources(unreserved_of(task.resources, task.draws) for task in tasks)
+            used = _used_of(agent, tasks, "")
             if rest.contains(used):
                 return None
-            fault = f"tasks use {format_resources(used)} of what is not reserved"
+            fault = f"{format_resources(used)} of what is not reserved is in use"
     has = format_resources(register.resources)
     text = f"agent {register.agent_id} has {has}, but {fault}"
     return Refused(Reason.RESOURCES_IN_USE, text)
+
+
+def _used_of(agent: Agent | None, tasks: list[Task], reservation: str) -> Resources:
+    """Return what tasks and volumes take of one of the agent's reservations, or of none."""
+    used = sum_resources(part_of(task.resources, task.draws, reservation) for task in tasks)
+    for volume in () if agent is None else agent.volumes.values():
+        if volume.reservation == reservation:
+            used = used + disk(volume.held_bytes)
+    return used
+
+
+def _draft_volumes(draft: Draft, state: State, register: Registration, tasks: list[Task]) -> None:
+    """Take up what the agent keeps, and go on with what it has not done yet."""
+    agent_id = AgentId(register.agent_id)
+    agent = state.agents.get(agent_id)
+    if agent is not None:
+        await_volumes(draft, agent)
+    if strays := strays_of(agent, register.volumes):
+        close_offers(draft, state, state.soft.offers_by_agent.get(agent_id, ()), is_told=True)
+        reservations = settle(agent, register.resources, register.reserved)
+        free = register.resources - _used_of(agent, tasks, "")
+        for each in reservations.values():
+            free = free - each.resources
+        draft_adopted(draft, agent_id, strays, free)
 
 
 def _admission(command: RegisterAgent) -> AgentAdmitted:

@@ -23,3 +23,5 @@ class AlarmKind(IntEnum):
     BACK_OFF_ENDS = 15
     DEMAND_WAITS = 16
     ABSENCE = 17
+    VOLUME_UNANSWERED = 18
+    OPERATION_UNANSWERED = 19

@@ -9,6 +9,7 @@ from master.allocator.demand import Demand
 from master.allocator.lottery import Lottery
 from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
+from master.core.disks import users_of
 from master.core.draft import Draft, put
 from master.core.records import Agent, Offer
 from master.core.settings import Settings
@@ -138,10 +139,11 @@ def supply_of(state: State, agent: Agent) -> Supply:
     free = free_of(state, agent)
     if not agent.reservations:
         return Supply(agent.id, free)
+    volumes = _free_volumes(state, agent) if agent.volumes else {}
     stocks = [
-        Stock(name, agent.reservations[name].role, idle)
+        Stock(name, agent.reservations[name].role, idle, *volumes.get(name, ((), 0)))
         for name, idle in idle_of(state, agent).items()
-        if idle and not agent.reservations[name].is_ending
+        if (idle or name in volumes) and not agent.reservations[name].is_ending
     ]
     return Supply(agent.id, free, tuple(stocks))
 
@@ -161,6 +163,21 @@ def _left_of(
     )
 
 
+def _free_volumes(state: State, agent: Agent) -> dict[str, tuple[tuple[str, ...], int]]:
+    """Return by reservation the volumes that may be lent: not lent, nor used but by sharing."""
+    lent: dict[str, None] = {}
+    for offer_id in state.soft.offers_by_agent.get(agent.id, ()):
+        lent |= dict.fromkeys(state.soft.offers[offer_id].volumes)
+    free: dict[str, tuple[tuple[str, ...], int]] = {}
+    for name, volume in agent.volumes.items():
+        if volume.is_doomed or name in lent:
+            continue
+        if volume.is_shared or not users_of(state, agent, name):
+            names, size_bytes = free.get(volume.reservation, ((), 0))
+            free[volume.reservation] = ((*names, name), size_bytes + volume.held_bytes)
+    return free
+
+
 def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
     agent = state.agents[AgentId(grant.supply.agent_id)]
     framework_id = FrameworkId(grant.framework_id)
@@ -174,7 +191,10 @@ def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
         role=grant.role,
         resources=supply.everything,
         made_ns=draft.now_ns,
-        draws=tuple(Draw(stock.reservation, stock.resources) for stock in supply.reserved),
+        draws=tuple(
+            Draw(stock.reservation, stock.resources) for stock in supply.reserved if stock.resources
+        ),
+        volumes=tuple(name for stock in supply.reserved for name in stock.volumes),
     )
     draft.soft.append(OfferMade(offer))
     draft.alarm(AlarmKind.OFFER_OLD, (offer_id,), draft.settings.offer_timeout_ns)
@@ -194,5 +214,9 @@ def offer_of(state: State, offer: Offer) -> wire.Offer:
         attributes=agent.attributes,
         reserved=tuple(
             agent.reservations[draw.reservation].tell(draw.resources) for draw in offer.draws
+        ),
+        volumes=tuple(
+            agent.volumes[name].tell(agent.reservations[agent.volumes[name].reservation].role)
+            for name in offer.volumes
         ),
     )

@@ -9,11 +9,14 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    KeepVolumes,
     RefuseAgent,
+    RemoveVolumes,
     SendAcknowledge,
     SendKill,
     SendLaunch,
     SendOffers,
+    SendOperations,
     SendRescinded,
     SendUpdates,
     TellHeld,
@@ -26,7 +29,7 @@ from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer, Subscribed
-from protocol.messages.values import TaskStatus
+from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceReply, SpaceTouched
 
 ITEMS_MAX = 500  # of one effect, so that its frame stays small
@@ -63,6 +66,9 @@ class Draft:
     rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
     acknowledgements: dict[AgentId, list[StatusAcknowledgement]] = field(default_factory=dict)
     updates: dict[FrameworkId, list[TaskStatus]] = field(default_factory=dict)
+    operations: dict[FrameworkId, list[OperationStatus]] = field(default_factory=dict)
+    kept: dict[AgentId, list[Volume]] = field(default_factory=dict)
+    removed: dict[AgentId, list[Volume]] = field(default_factory=dict)
     launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
@@ -83,12 +89,17 @@ class Draft:
         self.soft.append(AgentsTouched(agent_ids, pass_ns))
 
     def effects(self) -> Iterator[Effect]:
-        """Return the effects in the order in which they make sense: launch before kill."""
+        """Return the effects in the order in which they make sense: volumes before the launches
+        that use them, launches before kills.
+        """
         yield from self.notices
         yield from self.greetings
         yield from _parcels(SendRescinded, self.rescinded)
         yield from _parcels(SendAcknowledge, self.acknowledgements)
         yield from _parcels(SendUpdates, self.updates)
+        yield from _parcels(SendOperations, self.operations)
+        yield from _parcels(KeepVolumes, self.kept)
+        yield from _parcels(RemoveVolumes, self.removed)
         for agent_id, launches in self.launches.items():
             for part in _by_size(launches):
                 yield SendLaunch(agent_id, part)

@@ -11,7 +11,7 @@ from master.core.records import Zone
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
 from protocol.messages.framework import Offer
-from protocol.messages.values import TaskStatus
+from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceTouched
 
 
@@ -92,8 +92,35 @@ class SendAcknowledge:
     acknowledgements: tuple[StatusAcknowledgement, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SendOperations:
+    """How operations of the framework went."""
+
+    framework_id: FrameworkId
+    statuses: tuple[OperationStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVolumes:
+    """Have the agent make these volumes, or give them another size."""
+
+    agent_id: AgentId
+    volumes: tuple[Volume, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolumes:
+    """Have the agent delete these volumes, and all that is in them."""
+
+    agent_id: AgentId
+    volumes: tuple[Volume, ...]
+
+
 Effect: TypeAlias = (
-    SendOffers
+    SendOperations
+    | KeepVolumes
+    | RemoveVolumes
+    | SendOffers
     | SendRescinded
     | SendUpdates
     | EvictFramework

@@ -8,12 +8,14 @@ from protocol.messages.values import (
     Attribute,
     Draw,
     Label,
+    OperationStatus,
     Quantity,
     Reservation,
     StaticReservation,
     TaskDescription,
     TaskReason,
     TaskStatus,
+    Volume,
 )
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
@@ -167,6 +169,53 @@ class PolicySet:
 
 
 @record
+class VolumeCreated:
+    agent_id: str = ""
+    volume: Volume = field(default_factory=Volume)
+    operation_id: str = ""
+
+
+@record
+class VolumeResizing:
+    agent_id: str = ""
+    volume: str = ""
+    size_bytes: int = 0
+    operation_id: str = ""
+
+
+@record
+class VolumeDoomed:
+    agent_id: str = ""
+    volume: str = ""
+    operation_id: str = ""
+
+
+@record
+class VolumeSettled:
+    agent_id: str = ""
+    volume: str = ""
+    size_bytes: int = 0
+    fault: str = ""
+
+
+@record
+class VolumeGone:
+    agent_id: str = ""
+    volume: str = ""
+
+
+@record
+class OperationUpdated:
+    status: OperationStatus = field(default_factory=OperationStatus)
+
+
+@record
+class OperationAcknowledged:
+    framework_id: str = ""
+    operation_id: str = ""
+
+
+@record
 class AgentRemoved:
     agent_id: str = ""
 
@@ -251,6 +300,13 @@ Event: TypeAlias = (
     | ReservationEnding
     | PolicySet
     | GuardLifted
+    | VolumeCreated
+    | VolumeResizing
+    | VolumeDoomed
+    | VolumeSettled
+    | VolumeGone
+    | OperationUpdated
+    | OperationAcknowledged
 )
 
 

@@ -13,6 +13,7 @@ from master.core.events import (
 )
 from master.core.filters import check_filters
 from master.core.offers import close_offers
+from master.core.operations import remind_of_operations
 from master.core.reasons import Reason
 from master.core.records import Framework, KillOrder
 from master.core.reservations import await_framework
@@ -258,6 +259,7 @@ def apply_framework_removed(state: State, event: FrameworkRemoved) -> None:
     framework.is_removed, framework.removed_ns = True, state.now_ns
     framework.removal = event.reason
     framework.is_connected = False
+    framework.operations.clear()
     for task_id in tuple(framework.tasks):
         task = state.tasks[task_key(framework.id, task_id)]
         task.pending = ()
@@ -290,6 +292,7 @@ def _find_subscriber(
 
 def _send_again(draft: Draft, state: State, framework: Framework) -> None:
     """Remind soon of all updates without acknowledgement: after the reply, and by portions."""
+    remind_of_operations(draft, framework)
     before = 0
     for task_id in framework.tasks:
         key = task_key(framework.id, task_id)

@@ -32,6 +32,7 @@ from protocol.quantities import format_quantities
 from protocol.resources import Resources, sum_resources
 
 STATIC = "static:"  # begins the names of reservations by configuration, and of no others
+ADOPTED = "adopted-"  # and of those of volumes that agents brought back
 
 Reservations = dict[str, Reservation]
 
@@ -75,8 +76,8 @@ def plan_reserve(
 def check_reserve(request: Reserve, count: int, settings: Settings) -> Refused | None:
     """Check what a request says, of an agent that has so many reservations."""
     name = request.reservation
-    if name and ((fault := check_id(name)) or name.startswith(STATIC)):
-        fault = fault or f"names that begin with {STATIC} are given by agents' configurations"
+    if name and ((fault := check_id(name)) or name.startswith((STATIC, ADOPTED))):
+        fault = fault or f"names that begin with {STATIC} or {ADOPTED} are not given by callers"
         return Refused(Reason.BAD_ID, f"reservation {name[:140]!r}: {fault}")
     return (
         check_reservable(request.role)
@@ -171,7 +172,7 @@ def settle(
     for known in before.values():
         if not known.is_static:
             after[known.id] = replace(known)
-        elif known.id not in after and _is_needed(before, known):
+        elif known.id not in after and agent is not None and _is_needed(agent, known):
             after[known.id] = replace(known, resources=sum_resources(_refined(before, known.id)))
     for known in after.values():
         if known.is_static:
@@ -274,8 +275,12 @@ def _refined(reservations: Reservations, name: str) -> Iterator[Resources]:
         yield from _refined(reservations, child.id)
 
 
-def _is_needed(reservations: Reservations, known: Reservation) -> bool:
-    return bool(known.allocated) or any(children_of(reservations, known.id))
+def _is_needed(agent: Agent, known: Reservation) -> bool:
+    return (
+        bool(known.allocated)
+        or any(children_of(agent.reservations, known.id))
+        or any(each.reservation == known.id for each in agent.volumes.values())
+    )
 
 
 def _drop_empty(reservations: Reservations, known: Reservation) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from master.core.records import Agent, Reservation
+from master.core.disks import users_of
+from master.core.records import Agent, Reservation, Volume
 from master.core.state import State
 from master.core.view import Page
-from protocol.messages.operator import ReservationView
+from protocol.messages.operator import ReservationView, VolumeView
 from protocol.resources import sum_resources
 
 
@@ -17,13 +18,31 @@ def view_reservations(state: State, page: Page | None = None) -> tuple[Reservati
     return tuple(_view_reservation(state, *each) for each in found)
 
 
+def view_volumes(state: State, page: Page | None = None) -> tuple[VolumeView, ...]:
+    """Return all volumes, named `agent/volume`."""
+    found = [(agent, each) for agent in state.agents.values() for each in agent.volumes.values()]
+    if page is not None:
+        found = page.take(found, _key_of)
+    return tuple(
+        VolumeView(
+            agent_id=agent.id,
+            hostname=agent.hostname,
+            volume=volume.tell(agent.reservations[volume.reservation].role),
+            tasks=tuple(users_of(state, agent, volume.id)),
+            made_ns=volume.made_ns,
+            fault=volume.fault,
+        )
+        for agent, volume in found
+    )
+
+
 def _reservations_of(state: State) -> Iterator[tuple[Agent, Reservation]]:
     for agent in state.agents.values():
         for known in agent.reservations.values():
             yield agent, known
 
 
-def _key_of(found: tuple[Agent, Reservation]) -> str:
+def _key_of(found: tuple[Agent, Reservation] | tuple[Agent, Volume]) -> str:
     agent, known = found
     return f"{agent.id}/{known.id}"
 

@@ -8,13 +8,16 @@ from master.allocator.tree import WEIGHT_MILLI, is_within
 from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings, supply_of
+from master.core.disks import disk, users_of
 from master.core.holdings import STATIC, children_of
+from master.core.operations import ENDED
 from master.core.records import Agent, Framework, Task
 from master.core.standing import cover_offers
 from master.core.state import State, charge, charge_role, charged_by_role, free_of, idle_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
 from master.core.validity import weigh_description
 from protocol.ids import task_key
+from protocol.messages.values import OperationState
 from protocol.resources import sum_resources
 from protocol.states import TERMINAL
 from rlog.spaces import invariants as spaces
@@ -50,6 +53,7 @@ def _check_agent(state: State, agent: Agent) -> None:
         assert amount == sum(each.scalars.get(name, 0) for each in held), (agent.id, name)
     free = free_of(state, agent)  # raises when less than nothing is left
     idle = sum_resources(idle_of(state, agent).values())
+    idle = idle + disk(sum(each.held_bytes for each in agent.volumes.values()))
     offer_ids = state.soft.offers_by_agent.get(agent.id, ())
     offered = sum_resources(state.soft.offers[each].resources for each in offer_ids)
     assert free + idle + offered + agent.allocated == agent.total, agent.id
@@ -57,6 +61,7 @@ def _check_agent(state: State, agent: Agent) -> None:
     assert agent.is_active or not offer_ids, agent.id
     assert agent.id not in state.gone
     assert agent.is_unreachable or not agent.gone
+    _check_volumes(state, agent)
     for key, launch in agent.tasks.items():
         task = state.tasks[key]
         assert task.launch == launch
@@ -94,9 +99,47 @@ def _check_reservations(state: State, agent: Agent) -> None:
         assert STATIC + each.role in agent.reservations
 
 
+def _check_volumes(state: State, agent: Agent) -> None:
+    """Every volume has its disk, and as many users as it may have."""
+    idle_of(state, agent)  # raises when volumes take what is not left of their reservations
+    lent = [
+        name
+        for offer_id in state.soft.offers_by_agent.get(agent.id, ())
+        for name in state.soft.offers[offer_id].volumes
+    ]
+    assert len(lent) == len(dict.fromkeys(lent)), agent.id
+    for name, volume in agent.volumes.items():
+        assert volume.id == name
+        assert 0 < volume.number < state.volumes_next
+        assert volume.wanted_bytes > 0
+        assert volume.operation == "" or not volume.is_settled
+        users = users_of(state, agent, name)
+        if name in lent:
+            assert not volume.is_doomed
+            assert volume.is_shared or not users, (agent.id, name)
+        assert not (volume.is_doomed and users)
+        assert volume.is_shared or len(users) <= 1
+        role = agent.reservations[volume.reservation].role
+        assert all(is_within(state.tasks[key].role, role) for key in users)
+        if not volume.is_settled and agent.id in state.soft.agent_links:
+            subject = (AlarmKind.VOLUME_UNANSWERED, (agent.id, name))
+            assert subject in state.soft.alarms.wanted, (agent.id, name)
+
+
+def _check_operations(state: State, framework: Framework) -> None:
+    for name, status in framework.operations.items():
+        assert (status.operation_id, status.framework_id) == (name, framework.id)
+        assert status.state is not OperationState.UNKNOWN
+        if status.state in ENDED and framework.id in state.soft.framework_links:
+            subject = (AlarmKind.OPERATION_UNANSWERED, (framework.id, name))
+            assert subject in state.soft.alarms.wanted, (framework.id, name)
+    assert not (framework.is_removed and framework.operations)
+
+
 def _check_framework(state: State, framework: Framework) -> None:
     assert state.frameworks[framework.id] is framework
     assert not (framework.is_removed and framework.is_connected)
+    _check_operations(state, framework)
     assert all(role in framework.roles for role in framework.suppressed)
     assert not framework.token or state.tokens[framework.token] == framework.id
     amounts: dict[str, dict[str, int]] = {}

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from master.core import absence, duty, frameworks, keeping, reservations
+from master.core import absence, duty, frameworks, keeping, operations, reservations, volumes
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
 from master.core.backoff import ring_back_off_ends
+from master.core.disks import order_volume
 from master.core.draft import Draft, Outcome, put
 from master.core.effects import Effect
 from master.core.events import ClusterFounded, LeadershipTaken, LogRestored
@@ -93,6 +94,12 @@ def reconcile(state: State, settings: Settings) -> tuple[Effect, ...]:
     draft = Draft(state.now_ns, settings)
     for task in state.tasks.values():
         _order_again(draft, state, task)
+    for agent_id in state.soft.agent_links:
+        agent = state.agents[agent_id]
+        for volume in agent.volumes.values():
+            if not volume.is_settled:
+                role = agent.reservations[volume.reservation].role
+                order_volume(draft, agent_id, volume, role)
     for offer in state.soft.offers.values():
         put(draft.offers, offer.framework_id, offer_of(state, offer))
     return tuple(draft.effects())
@@ -106,6 +113,7 @@ def apply_log_restored(state: State, event: LogRestored) -> None:
     """Leave out the numbers that the log gave after its backup: agents and schedulers know them."""
     state.launches_next += event.launches_skipped
     state.frameworks_next += event.frameworks_skipped
+    state.volumes_next += event.launches_skipped
     skip_revisions(state.spaces, event.launches_skipped)
 
 
@@ -198,4 +206,6 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.UPDATE_UNANSWERED: _ring_update_unanswered,
     AlarmKind.ANSWER_UNFINISHED: _ring_answer_unfinished,
     AlarmKind.RESERVATION_ENDS: reservations.ring_reservation_ends,
+    AlarmKind.VOLUME_UNANSWERED: volumes.ring_volume_unanswered,
+    AlarmKind.OPERATION_UNANSWERED: operations.ring_operation_unanswered,
 }

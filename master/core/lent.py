@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from master.allocator.tree import is_within
+from master.core.disks import disk
 from master.core.events import ResourcesReserved, ResourcesUnreserved
 from master.core.holdings import Reservations, depth_first, reserve, unreserve
-from master.core.records import Agent, Offer
-from protocol.messages.values import Draw
+from master.core.records import Agent, Offer, Volume
+from protocol.messages.values import Draw, Mount
 from protocol.resources import EMPTY, Resources, sum_resources
 
 NOT_RESERVED = "-"  # instead of reservations to take from
@@ -25,8 +26,14 @@ class Lent:
         for offer in offers:
             for draw in offer.draws:
                 self._put(draw.reservation, draw.resources)
+        self.volumes: dict[str, Volume] = {}  # that may be used, or changed
+        self.names: dict[str, None] = {}  # of all volumes of the agent
+        self.mounted: dict[str, None] = {}  # by tasks of this accept
         if agent is not None:
             self.reservations = {name: replace(it) for name, it in agent.reservations.items()}
+            self.names = dict.fromkeys(agent.volumes)
+            lent = dict.fromkeys(name for offer in offers for name in offer.volumes)
+            self.volumes = {name: replace(agent.volumes[name]) for name in lent}
 
     @property
     def resources(self) -> Resources:
@@ -36,7 +43,9 @@ class Lent:
     @property
     def refused(self) -> Resources:
         """What is left and was offered like this: what was just reserved, nobody has seen yet."""
-        left = self.resources
+        left = self.resources + disk(
+            sum(each.held_bytes for each in self.volumes.values() if each.kept_bytes)
+        )
         return left - (left & self._gained) if self._gained else left
 
     def part(self, reservation: str) -> Resources:
@@ -77,6 +86,30 @@ class Lent:
         self._put_off(event.reservation, event.resources)
         unreserve(self.reservations, event)
         self._put(parent, event.resources)
+
+    def mount(self, mounts: Sequence[Mount]) -> str | None:
+        """Use volumes for a task; return why one cannot be used, and then none is."""
+        for each in mounts:
+            volume = self.volumes.get(each.volume)
+            if volume is None:
+                return f"volume {each.volume[:140]!r} is not in the offers, or not any more"
+            if not self._is_ours(volume.reservation):
+                return f"volume {volume.id} is for {self.reservations[volume.reservation].role}"
+        for each in mounts:
+            self.mounted[each.volume] = None
+            if not self.volumes[each.volume].is_shared:
+                del self.volumes[each.volume]
+        return None
+
+    def create(self, volume: Volume) -> None:
+        """Make a volume of reserved disk."""
+        self._put_off(volume.reservation, disk(volume.wanted_bytes))
+        self.volumes[volume.id] = volume
+        self.names[volume.id] = None
+
+    def give(self, volume: Volume, more_bytes: int) -> None:
+        """Let a volume have more of its reservation's disk."""
+        self._put_off(volume.reservation, disk(more_bytes))
 
     def _is_ours(self, name: str) -> bool:
         """Whether the role's tasks may use a reservation: one just made may be for a role below."""

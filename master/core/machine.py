@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 from master.core import (
     absence,
     agents,
+    disks,
     duty,
     frameworks,
     keeping,
     leadership,
     offers,
+    operations,
     policies,
     quotas,
     requests,
@@ -21,6 +23,7 @@ from master.core import (
     tasks,
     updates,
     versions,
+    volumes,
 )
 from master.core import events as of
 from master.core.absence import LiftGuard
@@ -37,6 +40,7 @@ from master.core.frameworks import (
 )
 from master.core.leadership import TakeOver, Tick
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.operations import AcknowledgeOperations, ReconcileOperations
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
@@ -47,6 +51,7 @@ from master.core.snapshot import dump, load
 from master.core.state import State
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from master.core.volumes import ChangeVolumeByOperator, ReportVolumes
 from rlog.spaces.commands import APPLY as SPACE_EVENTS
 from rlog.spaces.commands import ChangeSpace
 from rlog.versions import needed_by
@@ -77,6 +82,10 @@ Command: TypeAlias = (
     | ReserveByOperator
     | UnreserveByOperator
     | SetPolicy
+    | ChangeVolumeByOperator
+    | ReportVolumes
+    | AcknowledgeOperations
+    | ReconcileOperations
     | KillTasks
     | KillByOperator
     | ReconcileTasks
@@ -109,6 +118,10 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     ReserveByOperator: reservations.decide_reserve,
     UnreserveByOperator: reservations.decide_unreserve,
     SetPolicy: policies.decide_policy,
+    ChangeVolumeByOperator: volumes.decide_change_volume,
+    ReportVolumes: volumes.decide_report,
+    AcknowledgeOperations: operations.decide_acknowledge_operations,
+    ReconcileOperations: operations.decide_reconcile_operations,
     KillTasks: tasks.decide_kill,
     KillByOperator: tasks.decide_kill_by_operator,
     ReconcileTasks: tasks.decide_reconcile,
@@ -134,6 +147,13 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.ResourcesUnreserved: reservations.apply_unreserved,
     of.ReservationEnding: reservations.apply_ending,
     of.PolicySet: policies.apply_policy_set,
+    of.VolumeCreated: disks.apply_created,
+    of.VolumeResizing: disks.apply_resizing,
+    of.VolumeDoomed: disks.apply_doomed,
+    of.VolumeSettled: disks.apply_settled,
+    of.VolumeGone: disks.apply_gone,
+    of.OperationUpdated: operations.apply_operation_updated,
+    of.OperationAcknowledged: operations.apply_operation_acknowledged,
     of.AgentAdmitted: agents.apply_agent_admitted,
     of.AgentUnreachable: agents.apply_agent_unreachable,
     of.AgentRemoved: agents.apply_agent_removed,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from master.core.accepts import Acceptance
 from master.core.backoff import draft_used, draft_wasted
+from master.core.disks import disk
 from master.core.draft import Draft, Outcome, put
 from master.core.reasons import Reason
 from master.core.records import Offer, Refusal
@@ -98,7 +99,9 @@ def decide_decline(
     draft = Draft(now_ns, settings)
     close_offers(draft, state, known, is_told=False)
     for offer in offers:
-        _refuse(draft, state, (offer, offer.resources), decline.refuse_ns)
+        volumes = state.agents[offer.agent_id].volumes
+        held = disk(sum(volumes[name].held_bytes for name in offer.volumes))
+        _refuse(draft, state, (offer, offer.resources + held), decline.refuse_ns)
     draft_wasted(draft, state, offers)
     return draft.decision()
 

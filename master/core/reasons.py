@@ -44,4 +44,9 @@ class Reason(IntEnum):
     STATIC_RESERVATION = 36  # only the agent's configuration changes it
     OTHER_RESERVATION = 37  # the name is taken, for other terms
     RESERVATION_ENDING = 38
+    UNKNOWN_VOLUME = 39
+    DUPLICATE_VOLUME = 40
+    VOLUME_IN_USE = 41
+    VOLUME_BUSY = 42  # its agent has not confirmed the change before
+    DUPLICATE_OPERATION = 43
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

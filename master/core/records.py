@@ -8,11 +8,13 @@ from protocol.messages.values import (
     Attribute,
     Draw,
     Label,
+    OperationStatus,
     StaticReservation,
     TaskDescription,
     TaskReason,
     TaskState,
     TaskStatus,
+    VolumeState,
 )
 from protocol.resources import EMPTY, Resources, sum_resources
 from protocol.states import is_ended
@@ -86,6 +88,7 @@ class Framework:
     live: int = 0  # of `tasks`, those that have not ended
     description_bytes: int = 0  # of `tasks`, by weight
     has_left: bool = False  # it ends with its last task
+    operations: dict[str, OperationStatus] = field(default_factory=dict)  # not acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,56 @@ class Reservation:
 
 
 @dataclass(slots=True)
+class Volume:
+    """Reserved disk of one agent that outlives tasks: as it is wanted, and as its agent has it."""
+
+    id: str
+    number: int  # never that of another volume
+    reservation: str
+    wanted_bytes: int
+    kept_bytes: int = 0  # 0: not made yet
+    is_shared: bool = False
+    is_doomed: bool = False
+    principal: str = ""
+    framework_id: str = ""
+    operation: str = ""  # framework/operation that waits for the agent
+    fault: str = ""  # why its last change failed
+    made_ns: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of the reservation it takes, until the agent has made it smaller, too."""
+        return max(self.wanted_bytes, self.kept_bytes)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its agent has it as it is wanted."""
+        return self.wanted_bytes == self.kept_bytes and not self.is_doomed
+
+    @property
+    def state(self) -> VolumeState:
+        if self.is_doomed:
+            return VolumeState.DESTROYING
+        if not self.kept_bytes:
+            return VolumeState.CREATING
+        return VolumeState.READY if self.is_settled else VolumeState.RESIZING
+
+    def tell(self, role: str) -> wire.Volume:
+        """Return what others see of it."""
+        return wire.Volume(
+            id=self.id,
+            number=self.number,
+            reservation=self.reservation,
+            role=role,
+            size_bytes=self.wanted_bytes,
+            is_shared=self.is_shared,
+            principal=self.principal,
+            framework_id=self.framework_id,
+            state=self.state,
+        )
+
+
+@dataclass(slots=True)
 class Agent:
     """One machine and what runs there."""
 
@@ -162,6 +215,7 @@ class Agent:
     reserved: tuple[StaticReservation, ...] = ()  # by its configuration
     reservations: dict[str, Reservation] = field(default_factory=dict)  # these among them
     reservations_made: int = 0  # ever, so that no name comes again
+    volumes: dict[str, Volume] = field(default_factory=dict)
     is_deactivated: bool = False  # by an operator: nothing of it is offered
     drain: Drain | None = None
     gone: Declaration | None = None  # until all its tasks are told of; then it is in `State.gone`
@@ -193,6 +247,7 @@ class Offer:
     resources: Resources
     made_ns: int
     draws: tuple[Draw, ...] = ()  # the part of its resources that is reserved
+    volumes: tuple[str, ...] = ()
 
     @property
     def unreserved(self) -> Resources:

@@ -69,7 +69,7 @@ def decide_reserve(
     RESOURCES_IN_USE, OVER_CLAIMED, QUOTA_EXCEEDED.
     """
     request = command.request
-    agent = _find_agent(state, command.agent_id)
+    agent = find_agent(state, command.agent_id)
     if isinstance(agent, Refused):
         return agent
     maker = Maker(command.principal)
@@ -83,14 +83,14 @@ def decide_reserve(
     if refused := check_quotas(state, request.role, request.resources, before):
         return refused
     draft = Draft(now_ns, settings)
-    closed = _make_room(draft, state, agent, request.source, request.resources)
+    closed = make_room(draft, state, agent, request.source, request.resources)
     if isinstance(closed, Refused):
         return closed
     draft_reserved(draft, event)
     draft.touch(agent.id)
     what = format_resources(request.resources) or "nothing more"
     text = f"{agent.id} {event.reservation.id}: {what} reserved for {request.role}"
-    return draft.decision(Said(text + _rescinded(closed)))
+    return draft.decision(Said(text + rescinded(closed)))
 
 
 def decide_unreserve(
@@ -113,18 +113,21 @@ def decide_unreserve(
     name = f"{agent.id} {known.id}"
     if command.when_free:
         ended = draft_ending(draft, state, agent, known)
-        used = format_resources(known.allocated)
-        text = f"{name}: let go; {used} as soon as its tasks end" if used else f"{name}: let go"
-        return draft.decision(Said(text + _rescinded(ended)))
+        text = f"{name}: let go"
+        if known.allocated:
+            text += f"; {format_resources(known.allocated)} as soon as its tasks end"
+        if held := [each.id for each in agent.volumes.values() if each.reservation == known.id]:
+            text += f"; what is in volumes when they are destroyed: {', '.join(held[:5])}"
+        return draft.decision(Said(text + rescinded(ended)))
     resources = command.resources or known.resources
-    closed = _make_room(draft, state, agent, known.id, resources)
+    closed = make_room(draft, state, agent, known.id, resources)
     if isinstance(closed, Refused):
         return closed
     draft.events.append(ResourcesUnreserved(agent.id, known.id, resources))
     draft.touch(agent.id)
     to = known.parent or "everybody"
     text = f"{name}: {format_resources(resources)} given back to {to}"
-    return draft.decision(Said(text + _rescinded(closed)))
+    return draft.decision(Said(text + rescinded(closed)))
 
 
 def draft_ending(draft: Draft, state: State, agent: Agent, known: Reservation) -> list[Offer]:
@@ -136,7 +139,7 @@ def draft_ending(draft: Draft, state: State, agent: Agent, known: Reservation) -
         draft.alarm(AlarmKind.RESERVATION_ENDS, (agent.id, child.id), 0)
     closed = [
         each
-        for each in _offers_of(state, agent)
+        for each in offers_of(state, agent)
         if any(draw.reservation == known.id for draw in each.draws)
     ]
     close_offers(draft, state, [each.id for each in closed], is_told=True)
@@ -161,8 +164,10 @@ def ring_reservation_ends(draft: Draft, state: State, key: tuple[str, ...]) -> N
     if agent is None or known is None or known.is_static:
         return
     if not is_over(state, agent, known, draft.now_ns):
-        return
-    if any(isinstance(each, OfferMade) and each.offer.agent_id == agent.id for each in draft.soft):
+        await_end(draft, agent, known)
+    elif any(
+        isinstance(each, OfferMade) and each.offer.agent_id == agent.id for each in draft.soft
+    ):
         draft.alarm(AlarmKind.RESERVATION_ENDS, key, 0)  # this tick's pass may just have lent it
     else:
         draft_ending(draft, state, agent, known)
@@ -176,8 +181,17 @@ def is_over(state: State, agent: Agent, known: Reservation, now_ns: int) -> bool
         return True
     if known.is_kept or not known.framework_id:
         return False
+    if any(volume.reservation == known.id for volume in agent.volumes.values()):
+        return False  # what is in them is its role's
     framework = state.frameworks.get(FrameworkId(known.framework_id))
     return framework is None or framework.is_removed
+
+
+def await_end(draft: Draft, agent: Agent, known: Reservation) -> None:
+    """Wake up at a reservation's time, if it has one."""
+    if known.expires_ns:
+        after_ns = known.expires_ns - draft.now_ns
+        draft.alarm(AlarmKind.RESERVATION_ENDS, (agent.id, known.id), after_ns)
 
 
 def await_ends(draft: Draft, state: State) -> None:
@@ -186,9 +200,8 @@ def await_ends(draft: Draft, state: State) -> None:
         for known in agent.reservations.values():
             if is_over(state, agent, known, draft.now_ns):
                 draft.alarm(AlarmKind.RESERVATION_ENDS, (agent.id, known.id), 0)
-            elif known.expires_ns:
-                after_ns = known.expires_ns - draft.now_ns
-                draft.alarm(AlarmKind.RESERVATION_ENDS, (agent.id, known.id), after_ns)
+            else:
+                await_end(draft, agent, known)
 
 
 def await_framework(draft: Draft, state: State, framework_id: FrameworkId) -> None:
@@ -229,7 +242,7 @@ def apply_ending(state: State, event: ReservationEnding) -> None:
     agent.reservations[event.reservation].is_ending = True
 
 
-def _find_agent(state: State, agent_id: str) -> Agent | Refused:
+def find_agent(state: State, agent_id: str) -> Agent | Refused:
     agent = state.agents.get(AgentId(agent_id))
     if agent is None:
         return _unknown(agent_id)
@@ -242,13 +255,13 @@ def _unknown(agent_id: str) -> Refused:
     return Refused(Reason.UNKNOWN_AGENT, f"agent {agent_id[:140]!r} is not known")
 
 
-def _make_room(
+def make_room(
     draft: Draft, state: State, agent: Agent, source: str, wanted: Resources
 ) -> list[Offer] | Refused:
     """Take back as many offers as lend what is wanted of a reservation, or of no one's."""
     free = idle_of(state, agent)[source] if source else free_of(state, agent)
     closed: list[Offer] = []
-    for offer in _offers_of(state, agent):
+    for offer in offers_of(state, agent):
         if free.contains(wanted):
             break
         part = part_of(offer.resources, offer.draws, source)
@@ -265,10 +278,16 @@ def _refuse_room(
     state: State, agent: Agent, source: str, wanted: Resources, free: Resources
 ) -> Refused:
     tasks = (state.tasks[key] for key in agent.tasks)
-    users = [each.key for each in tasks if part_of(each.resources, each.draws, source) & wanted]
+    users: list[str] = [
+        each.key for each in tasks if part_of(each.resources, each.draws, source) & wanted
+    ]
     where = f"reservation {source} of agent {agent.id}" if source else f"agent {agent.id}"
     text = f"{format_resources(free) or 'nothing'} is free of {where}, not "
     text += format_resources(wanted)
+    if "disk" in wanted.scalars:
+        users += [
+            f"volume {each.id}" for each in agent.volumes.values() if each.reservation == source
+        ]
     if not users:
         return Refused(Reason.OVER_CLAIMED, text)
     more = f" and {len(users) - USERS_NAMED_MAX} more" if len(users) > USERS_NAMED_MAX else ""
@@ -276,10 +295,10 @@ def _refuse_room(
     return Refused(Reason.RESOURCES_IN_USE, text)
 
 
-def _offers_of(state: State, agent: Agent) -> list[Offer]:
+def offers_of(state: State, agent: Agent) -> list[Offer]:
     return [state.soft.offers[each] for each in state.soft.offers_by_agent.get(agent.id, ())]
 
 
-def _rescinded(closed: list[Offer]) -> str:
+def rescinded(closed: list[Offer]) -> str:
     count = len(closed)
     return f"; {count} offer{'s are' if count > 1 else ' is'} taken back" if count else ""

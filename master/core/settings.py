@@ -31,6 +31,7 @@ class Settings:
     launch_resend_ns: int = 5 * SECOND_NS
     kill_resend_ns: int = 5 * SECOND_NS
     update_resend_ns: int = 10 * SECOND_NS
+    volume_resend_ns: int = 5 * SECOND_NS
     tick_alarms_max: int = 512  # keeps a tick's turn of the loop short
     tick_events_max: int = 256  # and its entry in the log small; one agent's tasks go together
     pass_agents_max: int = 1000  # looked at in one allocation pass, about 30 ms
@@ -43,6 +44,8 @@ class Settings:
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000
     agent_reservations_max: int = 100  # of one agent; each offer of it may name them all
+    agent_volumes_max: int = 100
+    framework_operations_max: int = 1000  # pending, or not acknowledged
     ttl_max_ns: int = 10 * 365 * DAY_NS  # of a reservation
     frameworks_max: int = 10_000
     roles_max: int = 10_000  # with a weight of their own

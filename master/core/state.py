@@ -68,6 +68,7 @@ class State:
     taken_over_ns: int = 0
     frameworks_next: int = 1
     launches_next: int = 1
+    volumes_next: int = 1
     frameworks: dict[FrameworkId, Framework] = field(default_factory=dict)
     tokens: dict[str, FrameworkId] = field(default_factory=dict)
     agents: dict[AgentId, Agent] = field(default_factory=dict)
@@ -150,17 +151,22 @@ def free_of(state: State, agent: Agent) -> Resources:
     free = agent.total - agent.allocated - offered_of(state, agent.id)
     for idle in idle_of(state, agent).values():
         free = free - idle
+    for volume in agent.volumes.values():
+        free = free - Resources({"disk": volume.held_bytes})
     return free
 
 
 def idle_of(state: State, agent: Agent) -> dict[str, Resources]:
-    """Return what of each of the agent's reservations is neither allocated nor offered."""
+    """Return what of each of the agent's reservations is in no task, offer or volume."""
     if not agent.reservations:
         return {}
     idle = {each.id: each.resources - each.allocated for each in agent.reservations.values()}
     for offer_id in state.soft.offers_by_agent.get(agent.id, ()):
         for draw in state.soft.offers[offer_id].draws:
             idle[draw.reservation] = idle[draw.reservation] - draw.resources
+    for volume in agent.volumes.values():
+        disk = Resources({"disk": volume.held_bytes})
+        idle[volume.reservation] = idle[volume.reservation] - disk
     return idle
 
 

@@ -28,6 +28,9 @@ OPERATIONS_MAX = 1000  # of one accept, kills of one call
 OFFERS_MAX = 100  # answered in one accept
 RECONCILED_MAX = 10_000
 REGISTERED_TASKS_MAX = 100_000
+REGISTERED_VOLUMES_MAX = 1000
+MOUNTS_MAX = 16  # of one task
+MOUNT_CHARACTERS_MAX = 256
 ROLE_OF_ALL = "*"
 ROLE_DEPTH_MAX = 8
 STATIC_MAX = 64  # roles that one agent's configuration reserves for
@@ -72,6 +75,7 @@ def check_registration(register: RegisterAgent) -> Refused | None:
         or check_count("isolation names", len(register.isolation), LABELS_MAX)
         or _check_static(register)
         or check_count("tasks", len(register.tasks), REGISTERED_TASKS_MAX)
+        or check_count("volumes", len(register.volumes), REGISTERED_VOLUMES_MAX)
     )
 
 
@@ -113,6 +117,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_environment(description)
         or _check_uris(description)
         or check_labels(description.labels)
+        or _check_mounts(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
     )
@@ -199,6 +204,8 @@ def weigh_description(description: TaskDescription) -> int:
     for label in description.labels:
         texts += (label.name, label.value)
     weight = 256 + sum(map(weigh_text, texts))
+    for mount in description.volumes:
+        weight += 16 + weigh_text(mount.volume) + weigh_text(mount.path)
     for items in description.resources.sets.values():
         weight += sum(map(weigh_text, items))
     return weight + 16 * sum(map(len, description.resources.ranges.values()))
@@ -226,6 +233,31 @@ def _check_uris(description: TaskDescription) -> Refused | None:
             text = f"task {description.task_id} wants the file {uri.filename[:80]!r}: {fault}"
             return Refused(Reason.BAD_DESCRIPTION, text)
     return check_count("uris", len(description.uris), URIS_MAX)
+
+
+def _check_mounts(description: TaskDescription) -> Refused | None:
+    names = [mount.volume for mount in description.volumes]
+    if refused := check_count("volumes of one task", len(names), MOUNTS_MAX):
+        return refused
+    taken: list[tuple[str, ...]] = [("stdout",), ("stderr",)]
+    for mount in description.volumes:
+        parts = tuple(mount.path.split("/"))
+        fault = next((fault for part in parts if (fault := check_id(part))), None)
+        if len(mount.path) > MOUNT_CHARACTERS_MAX:
+            fault = f"it has more than {MOUNT_CHARACTERS_MAX} characters"
+        if any(parts[: len(other)] == other or other[: len(parts)] == parts for other in taken):
+            fault = "something else is there"
+        if fault:
+            text = (
+                f"task {description.task_id} wants volume {mount.volume[:140]!r} at "
+                f"{mount.path[:80]!r}, which is no path in its sandbox: {fault}"
+            )
+            return Refused(Reason.BAD_DESCRIPTION, text)
+        taken.append(parts)
+    if len(dict.fromkeys(names)) < len(names):
+        text = f"task {description.task_id} names a volume twice"
+        return Refused(Reason.BAD_DESCRIPTION, text)
+    return None
 
 
 def _fault_of_filename(filename: str) -> str | None:

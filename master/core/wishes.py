@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from master.allocator.allocate import Grant, Supply
 from master.allocator.demand import NOTHING, Demand, take
+from master.core.disks import disk
 from master.core.filters import is_filtered
 from master.core.policies import policy_of
 from master.core.settings import Settings
@@ -65,7 +66,7 @@ class Wishes:
         return (
             refusal is not None
             and refusal.until_ns > self._now_ns
-            and refusal.resources.contains(part.everything)
+            and refusal.resources.contains(part.everything + disk(part.volume_bytes))
         )
 
     def is_worth_offering(self, resources: Resources) -> bool:
@@ -130,6 +131,6 @@ class Wishes:
             part = stock.resources.capped(caps)
             for name, amount in part.quantities.items():
                 caps[name] -= amount
-            if part:
+            if part or stock.volumes:
                 stocks.append(replace(stock, resources=part))
         return Supply(supply.agent_id, supply.resources.capped(caps), tuple(stocks))

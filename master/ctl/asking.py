@@ -31,6 +31,7 @@ from protocol.messages.operator import (
     ListReservations,
     ListRoles,
     ListTasks,
+    ListVolumes,
     Masters,
     MasterView,
     OfferList,
@@ -40,6 +41,7 @@ from protocol.messages.operator import (
     Reservations,
     Roles,
     Tasks,
+    Volumes,
 )
 
 MASTERS_MAX = 15
@@ -61,6 +63,7 @@ List = (
     | ListReservations
     | ListRoles
     | ListTasks
+    | ListVolumes
 )
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
@@ -77,6 +80,7 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
         lambda view: f"{view.agent_id}/{view.reservation.id}",
     ),
     ListRoles: (Roles, "roles", lambda view: view.role),
+    ListVolumes: (Volumes, "volumes", lambda view: f"{view.agent_id}/{view.volume.id}"),
     ListTasks: (Tasks, "tasks", lambda view: f"{view.status.launch:020}"),
 }
 

@@ -20,6 +20,7 @@ from protocol.messages.operator import (
     ListReservations,
     ListRoles,
     ListTasks,
+    ListVolumes,
     MasterView,
     OfferView,
     PolicyView,
@@ -27,6 +28,7 @@ from protocol.messages.operator import (
     ReservationView,
     RoleView,
     TaskView,
+    VolumeView,
 )
 from protocol.tables import open_console
 
@@ -39,6 +41,7 @@ QUESTIONS: dict[str, tuple[type, Any]] = {
     "roles": (RoleView, ListRoles()),
     "policies": (PolicyView, ListPolicies()),
     "quotas": (QuotaView, ListQuotas()),
+    "volumes": (VolumeView, ListVolumes()),
     "reservations": (ReservationView, ListReservations()),
 }
 EMPTY = {
@@ -48,6 +51,7 @@ EMPTY = {
     OfferView: "no offers: nothing is free, or no framework wants more",
     PolicyView: "no policies; set one with: quorate policy set ROLE --least cpus:1",
     QuotaView: "no quotas; set one with: quorate quota set ROLE --limit cpus:4",
+    VolumeView: "no volumes; make one with: quorate volume create AGENT RESERVATION 20GiB",
     ReservationView: "no reservations; make one with: quorate reserve AGENT ROLE cpus:2",
     RoleView: "no roles: no framework has subscribed yet",
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeGuard
 
 import typer
 
-from master.ctl import agent, history, masters, policy, quota, reservations
+from master.ctl import agent, history, masters, policy, quota, reservations, volumes
 from master.ctl.become import become
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
@@ -29,6 +29,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(log_group, name="log")
 app.add_typer(history.app)
 app.add_typer(reservations.app)
+app.add_typer(volumes.app, name="volume")
 
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]
 Count = Annotated[int, typer.Option(min=1, max=9, metavar="N")]

@@ -13,6 +13,7 @@ from protocol.messages.operator import (
     ReservationView,
     RoleView,
     TaskView,
+    VolumeView,
 )
 from protocol.messages.values import Quantity
 from protocol.resources import Resources
@@ -166,6 +167,26 @@ def plain_reservation(view: ReservationView) -> Plain:
     }
 
 
+def plain_volume(view: VolumeView) -> Plain:
+    told = view.volume
+    return {
+        "agent_id": view.agent_id,
+        "hostname": view.hostname,
+        "volume": told.id,
+        "number": told.number,
+        "state": told.state.name,
+        "fault": view.fault or None,
+        "size_bytes": told.size_bytes,
+        "is_shared": told.is_shared,
+        "reservation": told.reservation,
+        "role": told.role,
+        "principal": told.principal,
+        "framework_id": told.framework_id or None,
+        "tasks": list(view.tasks),
+        "made_ns": view.made_ns,
+    }
+
+
 def plain_quota(view: QuotaView) -> Plain:
     parts = ("guarantee", "limit", "used", "offered")
     return {"role": view.role} | {part: _plain_quantities(getattr(view, part)) for part in parts}
@@ -194,5 +215,6 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     QuotaView: plain_quota,
     ReservationView: plain_reservation,
     PolicyView: plain_policy,
+    VolumeView: plain_volume,
     SpaceView: asdict,
 }

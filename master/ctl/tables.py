@@ -17,6 +17,7 @@ from protocol.messages.operator import (
     ReservationView,
     RoleView,
     TaskView,
+    VolumeView,
 )
 from protocol.messages.values import Quantity, TaskReason
 from protocol.resources import Resources, format_amount, format_resources
@@ -47,6 +48,10 @@ STYLES = {
     "drained": "blue",
     "deactivated": "yellow",
     "ending": "yellow",
+    "READY": "green",
+    "CREATING": "yellow",
+    "RESIZING": "yellow",
+    "DESTROYING": "yellow",
 }
 
 # Of tasks that ended without an exit code; short, for a column among others.
@@ -222,6 +227,15 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
     PolicyView: (
         Column("ROLE", lambda v, _: v.role, shrinks=True),
         Column("LEAST", lambda v, _: quantities(v.least)),
+    ),
+    VolumeView: (
+        Column("AGENT", lambda v, _: v.agent_id, shrinks=True),
+        Column("VOLUME", lambda v, _: v.volume.id, shrinks=True),
+        Column("ROLE", lambda v, _: v.volume.role, shrinks=True),
+        Column("STATE", lambda v, _: v.volume.state.name),
+        Column("SIZE", lambda v, _: size(v.volume.size_bytes), is_number=True),
+        Column("SHARED", lambda v, _: "yes" if v.volume.is_shared else "no"),
+        Column("USED BY", lambda v, _: "\n".join(v.tasks) or "-", shrinks=True),
     ),
     SpaceView: (
         Column("SPACE", lambda v, _: v.space, shrinks=True),

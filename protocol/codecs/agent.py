@@ -12,11 +12,13 @@ from protocol.codecs.values import (
     read_static_reservation,
     read_task_description,
     read_task_status,
+    read_volume,
     write_attribute,
     write_container_usage,
     write_static_reservation,
     write_task_description,
     write_task_status,
+    write_volume,
 )
 from protocol.messages.agent import (
     AcknowledgeStatuses,
@@ -25,13 +27,17 @@ from protocol.messages.agent import (
     AgentRegistered,
     AgentUsage,
     FrameworkUsage,
+    KeepVolumes,
     Kill,
     KillTasks,
     Launch,
     LaunchTasks,
     RegisterAgent,
+    RemoveVolumes,
     StatusAcknowledgement,
     StatusUpdates,
+    VolumeReport,
+    VolumeReports,
 )
 from protocol.messages.values import TaskReason
 
@@ -50,6 +56,7 @@ _REGISTER_AGENT__VERSION = _REGISTER_AGENT["version"]
 _REGISTER_AGENT__TASKS = _REGISTER_AGENT["tasks"]
 _REGISTER_AGENT__ISOLATION = _REGISTER_AGENT["isolation"]
 _REGISTER_AGENT__RESERVED = _REGISTER_AGENT["reserved"]
+_REGISTER_AGENT__VOLUMES = _REGISTER_AGENT["volumes"]
 
 
 def read_register_agent(reader: Any) -> RegisterAgent:
@@ -65,6 +72,7 @@ def read_register_agent(reader: Any) -> RegisterAgent:
         schema.read_structs(get(_REGISTER_AGENT__TASKS), read_task_status, 9),
         tuple(get(_REGISTER_AGENT__ISOLATION)),
         schema.read_structs(get(_REGISTER_AGENT__RESERVED), read_static_reservation, 5),
+        schema.read_structs(get(_REGISTER_AGENT__VOLUMES), read_volume, 8),
     )
 
 
@@ -94,6 +102,8 @@ def write_register_agent(message: RegisterAgent, builder: Any) -> None:
         schema.write_structs(
             builder, _REGISTER_AGENT__RESERVED, message.reserved, write_static_reservation
         )
+    if message.volumes:
+        schema.write_structs(builder, _REGISTER_AGENT__VOLUMES, message.volumes, write_volume)
 
 
 _AGENT_REGISTERED = _AGENT.AgentRegistered.schema.fields
@@ -243,7 +253,7 @@ _LAUNCH_TASKS__LAUNCHES = _LAUNCH_TASKS["launches"]
 def read_launch_tasks(reader: Any) -> LaunchTasks:
     get = reader._get_by_field
     return LaunchTasks(
-        schema.read_structs(get(_LAUNCH_TASKS__LAUNCHES), read_launch, 17),
+        schema.read_structs(get(_LAUNCH_TASKS__LAUNCHES), read_launch, 18),
     )
 
 
@@ -301,6 +311,76 @@ def write_kill_tasks(message: KillTasks, builder: Any) -> None:
         schema.write_structs(builder, _KILL_TASKS__KILLS, message.kills, write_kill)
 
 
+_KEEP_VOLUMES = _AGENT.KeepVolumes.schema.fields
+_KEEP_VOLUMES__VOLUMES = _KEEP_VOLUMES["volumes"]
+
+
+def read_keep_volumes(reader: Any) -> KeepVolumes:
+    get = reader._get_by_field
+    return KeepVolumes(
+        schema.read_structs(get(_KEEP_VOLUMES__VOLUMES), read_volume, 8),
+    )
+
+
+def write_keep_volumes(message: KeepVolumes, builder: Any) -> None:
+    if message.volumes:
+        schema.write_structs(builder, _KEEP_VOLUMES__VOLUMES, message.volumes, write_volume)
+
+
+_REMOVE_VOLUMES = _AGENT.RemoveVolumes.schema.fields
+_REMOVE_VOLUMES__VOLUMES = _REMOVE_VOLUMES["volumes"]
+
+
+def read_remove_volumes(reader: Any) -> RemoveVolumes:
+    get = reader._get_by_field
+    return RemoveVolumes(
+        schema.read_structs(get(_REMOVE_VOLUMES__VOLUMES), read_volume, 8),
+    )
+
+
+def write_remove_volumes(message: RemoveVolumes, builder: Any) -> None:
+    if message.volumes:
+        schema.write_structs(builder, _REMOVE_VOLUMES__VOLUMES, message.volumes, write_volume)
+
+
+_VOLUME_REPORT = _AGENT.VolumeReport.schema.fields
+_VOLUME_REPORT__VOLUME = _VOLUME_REPORT["volume"]
+_VOLUME_REPORT__MESSAGE = _VOLUME_REPORT["message"]
+
+
+def read_volume_report(reader: Any) -> VolumeReport:
+    get = reader._get_by_field
+    return VolumeReport(
+        read_volume(get(_VOLUME_REPORT__VOLUME)),
+        get(_VOLUME_REPORT__MESSAGE),
+    )
+
+
+def write_volume_report(message: VolumeReport, builder: Any) -> None:
+    put = builder._set_by_field
+    write_volume(message.volume, builder._init_by_field(_VOLUME_REPORT__VOLUME))
+    if message.message:
+        put(_VOLUME_REPORT__MESSAGE, message.message)
+
+
+_VOLUME_REPORTS = _AGENT.VolumeReports.schema.fields
+_VOLUME_REPORTS__REPORTS = _VOLUME_REPORTS["reports"]
+
+
+def read_volume_reports(reader: Any) -> VolumeReports:
+    get = reader._get_by_field
+    return VolumeReports(
+        schema.read_structs(get(_VOLUME_REPORTS__REPORTS), read_volume_report, 10),
+    )
+
+
+def write_volume_reports(message: VolumeReports, builder: Any) -> None:
+    if message.reports:
+        schema.write_structs(
+            builder, _VOLUME_REPORTS__REPORTS, message.reports, write_volume_report
+        )
+
+
 _FRAMEWORK_USAGE = _AGENT.FrameworkUsage.schema.fields
 _FRAMEWORK_USAGE__FRAMEWORK_ID = _FRAMEWORK_USAGE["frameworkId"]
 _FRAMEWORK_USAGE__ROLE = _FRAMEWORK_USAGE["role"]
@@ -356,9 +436,12 @@ _AGENT_MESSAGE__ACKNOWLEDGE_STATUSES = _AGENT_MESSAGE["acknowledgeStatuses"]
 _AGENT_MESSAGE__LAUNCH_TASKS = _AGENT_MESSAGE["launchTasks"]
 _AGENT_MESSAGE__KILL_TASKS = _AGENT_MESSAGE["killTasks"]
 _AGENT_MESSAGE__AGENT_USAGE = _AGENT_MESSAGE["agentUsage"]
+_AGENT_MESSAGE__KEEP_VOLUMES = _AGENT_MESSAGE["keepVolumes"]
+_AGENT_MESSAGE__REMOVE_VOLUMES = _AGENT_MESSAGE["removeVolumes"]
+_AGENT_MESSAGE__VOLUME_REPORTS = _AGENT_MESSAGE["volumeReports"]
 
 _AGENT_MESSAGE_READERS: dict[str, schema.Arm[AgentMessage]] = {
-    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 13),
+    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 14),
     "agentRegistered": (_AGENT_MESSAGE__AGENT_REGISTERED, read_agent_registered, 1),
     "agentRefused": (_AGENT_MESSAGE__AGENT_REFUSED, read_agent_refused, 2),
     "statusUpdates": (_AGENT_MESSAGE__STATUS_UPDATES, read_status_updates, 1),
@@ -366,6 +449,9 @@ _AGENT_MESSAGE_READERS: dict[str, schema.Arm[AgentMessage]] = {
     "launchTasks": (_AGENT_MESSAGE__LAUNCH_TASKS, read_launch_tasks, 1),
     "killTasks": (_AGENT_MESSAGE__KILL_TASKS, read_kill_tasks, 1),
     "agentUsage": (_AGENT_MESSAGE__AGENT_USAGE, read_agent_usage, 1),
+    "keepVolumes": (_AGENT_MESSAGE__KEEP_VOLUMES, read_keep_volumes, 1),
+    "removeVolumes": (_AGENT_MESSAGE__REMOVE_VOLUMES, read_remove_volumes, 1),
+    "volumeReports": (_AGENT_MESSAGE__VOLUME_REPORTS, read_volume_reports, 1),
 }
 _AGENT_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     RegisterAgent: (_AGENT_MESSAGE__REGISTER_AGENT, write_register_agent),
@@ -376,6 +462,9 @@ _AGENT_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LaunchTasks: (_AGENT_MESSAGE__LAUNCH_TASKS, write_launch_tasks),
     KillTasks: (_AGENT_MESSAGE__KILL_TASKS, write_kill_tasks),
     AgentUsage: (_AGENT_MESSAGE__AGENT_USAGE, write_agent_usage),
+    KeepVolumes: (_AGENT_MESSAGE__KEEP_VOLUMES, write_keep_volumes),
+    RemoveVolumes: (_AGENT_MESSAGE__REMOVE_VOLUMES, write_remove_volumes),
+    VolumeReports: (_AGENT_MESSAGE__VOLUME_REPORTS, write_volume_reports),
 }
 
 

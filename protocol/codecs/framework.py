@@ -10,24 +10,31 @@ from protocol.codecs.values import (
     read_attribute,
     read_constraint,
     read_label,
+    read_operation_status,
     read_quantity,
     read_reservation,
     read_task_description,
     read_task_status,
+    read_volume,
     write_attribute,
     write_constraint,
     write_label,
+    write_operation_status,
     write_quantity,
     write_reservation,
     write_task_description,
     write_task_status,
+    write_volume,
 )
 from protocol.messages.framework import (
     Accept,
     Acknowledge,
     Acknowledgement,
+    AcknowledgeOperations,
     CallDone,
+    CreateVolume,
     Decline,
+    DestroyVolume,
     FrameworkFailed,
     FrameworkMessage,
     Keep,
@@ -40,10 +47,13 @@ from protocol.messages.framework import (
     OfferFilter,
     Offers,
     Operation,
+    OperationUpdates,
     Reconcile,
+    ReconcileOperations,
     Request,
     Rescinded,
     Reserve,
+    ResizeVolume,
     Revive,
     Subscribe,
     Subscribed,
@@ -271,23 +281,111 @@ def write_unreserve(message: Unreserve, builder: Any) -> None:
         write_resources(message.resources, builder._init_by_field(_UNRESERVE__RESOURCES))
 
 
+_CREATE_VOLUME = _FRAMEWORK.CreateVolume.schema.fields
+_CREATE_VOLUME__OPERATION_ID = _CREATE_VOLUME["operationId"]
+_CREATE_VOLUME__VOLUME = _CREATE_VOLUME["volume"]
+_CREATE_VOLUME__RESERVATION = _CREATE_VOLUME["reservation"]
+_CREATE_VOLUME__SIZE_BYTES = _CREATE_VOLUME["sizeBytes"]
+_CREATE_VOLUME__IS_SHARED = _CREATE_VOLUME["isShared"]
+
+
+def read_create_volume(reader: Any) -> CreateVolume:
+    get = reader._get_by_field
+    return CreateVolume(
+        get(_CREATE_VOLUME__OPERATION_ID),
+        get(_CREATE_VOLUME__VOLUME),
+        get(_CREATE_VOLUME__RESERVATION),
+        get(_CREATE_VOLUME__SIZE_BYTES),
+        get(_CREATE_VOLUME__IS_SHARED),
+    )
+
+
+def write_create_volume(message: CreateVolume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_CREATE_VOLUME__OPERATION_ID, message.operation_id)
+    if message.volume:
+        put(_CREATE_VOLUME__VOLUME, message.volume)
+    if message.reservation:
+        put(_CREATE_VOLUME__RESERVATION, message.reservation)
+    if message.size_bytes:
+        put(_CREATE_VOLUME__SIZE_BYTES, message.size_bytes)
+    if message.is_shared:
+        put(_CREATE_VOLUME__IS_SHARED, message.is_shared)
+
+
+_RESIZE_VOLUME = _FRAMEWORK.ResizeVolume.schema.fields
+_RESIZE_VOLUME__OPERATION_ID = _RESIZE_VOLUME["operationId"]
+_RESIZE_VOLUME__VOLUME = _RESIZE_VOLUME["volume"]
+_RESIZE_VOLUME__SIZE_BYTES = _RESIZE_VOLUME["sizeBytes"]
+
+
+def read_resize_volume(reader: Any) -> ResizeVolume:
+    get = reader._get_by_field
+    return ResizeVolume(
+        get(_RESIZE_VOLUME__OPERATION_ID),
+        get(_RESIZE_VOLUME__VOLUME),
+        get(_RESIZE_VOLUME__SIZE_BYTES),
+    )
+
+
+def write_resize_volume(message: ResizeVolume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_RESIZE_VOLUME__OPERATION_ID, message.operation_id)
+    if message.volume:
+        put(_RESIZE_VOLUME__VOLUME, message.volume)
+    if message.size_bytes:
+        put(_RESIZE_VOLUME__SIZE_BYTES, message.size_bytes)
+
+
+_DESTROY_VOLUME = _FRAMEWORK.DestroyVolume.schema.fields
+_DESTROY_VOLUME__OPERATION_ID = _DESTROY_VOLUME["operationId"]
+_DESTROY_VOLUME__VOLUME = _DESTROY_VOLUME["volume"]
+
+
+def read_destroy_volume(reader: Any) -> DestroyVolume:
+    get = reader._get_by_field
+    return DestroyVolume(
+        get(_DESTROY_VOLUME__OPERATION_ID),
+        get(_DESTROY_VOLUME__VOLUME),
+    )
+
+
+def write_destroy_volume(message: DestroyVolume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_DESTROY_VOLUME__OPERATION_ID, message.operation_id)
+    if message.volume:
+        put(_DESTROY_VOLUME__VOLUME, message.volume)
+
+
 _OPERATION = _FRAMEWORK.Operation.schema.fields
 _OPERATION__LAUNCH_TASK = _OPERATION["launchTask"]
 _OPERATION__KILL_TASK = _OPERATION["killTask"]
 _OPERATION__RESERVE = _OPERATION["reserve"]
 _OPERATION__UNRESERVE = _OPERATION["unreserve"]
+_OPERATION__CREATE_VOLUME = _OPERATION["createVolume"]
+_OPERATION__RESIZE_VOLUME = _OPERATION["resizeVolume"]
+_OPERATION__DESTROY_VOLUME = _OPERATION["destroyVolume"]
 
 _OPERATION_READERS: dict[str, schema.Arm[Operation]] = {
-    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 14),
+    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 15),
     "killTask": (_OPERATION__KILL_TASK, read_kill_task, 2),
     "reserve": (_OPERATION__RESERVE, read_reserve, 11),
     "unreserve": (_OPERATION__UNRESERVE, read_unreserve, 6),
+    "createVolume": (_OPERATION__CREATE_VOLUME, read_create_volume, 5),
+    "resizeVolume": (_OPERATION__RESIZE_VOLUME, read_resize_volume, 3),
+    "destroyVolume": (_OPERATION__DESTROY_VOLUME, read_destroy_volume, 2),
 }
 _OPERATION_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LaunchTask: (_OPERATION__LAUNCH_TASK, write_launch_task),
     KillTask: (_OPERATION__KILL_TASK, write_kill_task),
     Reserve: (_OPERATION__RESERVE, write_reserve),
     Unreserve: (_OPERATION__UNRESERVE, write_unreserve),
+    CreateVolume: (_OPERATION__CREATE_VOLUME, write_create_volume),
+    ResizeVolume: (_OPERATION__RESIZE_VOLUME, write_resize_volume),
+    DestroyVolume: (_OPERATION__DESTROY_VOLUME, write_destroy_volume),
 }
 
 
@@ -599,6 +697,7 @@ _OFFER__ROLE = _OFFER["role"]
 _OFFER__RESOURCES = _OFFER["resources"]
 _OFFER__ATTRIBUTES = _OFFER["attributes"]
 _OFFER__RESERVED = _OFFER["reserved"]
+_OFFER__VOLUMES = _OFFER["volumes"]
 
 
 def read_offer(reader: Any) -> Offer:
@@ -612,6 +711,7 @@ def read_offer(reader: Any) -> Offer:
         read_resources(get(_OFFER__RESOURCES)),
         schema.read_structs(get(_OFFER__ATTRIBUTES), read_attribute, 2),
         schema.read_structs(get(_OFFER__RESERVED), read_reservation, 12),
+        schema.read_structs(get(_OFFER__VOLUMES), read_volume, 8),
     )
 
 
@@ -633,6 +733,8 @@ def write_offer(message: Offer, builder: Any) -> None:
         schema.write_structs(builder, _OFFER__ATTRIBUTES, message.attributes, write_attribute)
     if message.reserved:
         schema.write_structs(builder, _OFFER__RESERVED, message.reserved, write_reservation)
+    if message.volumes:
+        schema.write_structs(builder, _OFFER__VOLUMES, message.volumes, write_volume)
 
 
 _OFFERS = _FRAMEWORK.Offers.schema.fields
@@ -642,7 +744,7 @@ _OFFERS__OFFERS = _OFFERS["offers"]
 def read_offers(reader: Any) -> Offers:
     get = reader._get_by_field
     return Offers(
-        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 11),
+        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 12),
     )
 
 
@@ -681,6 +783,61 @@ def read_updates(reader: Any) -> Updates:
 def write_updates(message: Updates, builder: Any) -> None:
     if message.statuses:
         schema.write_structs(builder, _UPDATES__STATUSES, message.statuses, write_task_status)
+
+
+_OPERATION_UPDATES = _FRAMEWORK.OperationUpdates.schema.fields
+_OPERATION_UPDATES__STATUSES = _OPERATION_UPDATES["statuses"]
+
+
+def read_operation_updates(reader: Any) -> OperationUpdates:
+    get = reader._get_by_field
+    return OperationUpdates(
+        schema.read_structs(get(_OPERATION_UPDATES__STATUSES), read_operation_status, 6),
+    )
+
+
+def write_operation_updates(message: OperationUpdates, builder: Any) -> None:
+    if message.statuses:
+        schema.write_structs(
+            builder, _OPERATION_UPDATES__STATUSES, message.statuses, write_operation_status
+        )
+
+
+_ACKNOWLEDGE_OPERATIONS = _FRAMEWORK.AcknowledgeOperations.schema.fields
+_ACKNOWLEDGE_OPERATIONS__OPERATIONS = _ACKNOWLEDGE_OPERATIONS["operations"]
+
+
+def read_acknowledge_operations(reader: Any) -> AcknowledgeOperations:
+    get = reader._get_by_field
+    return AcknowledgeOperations(
+        tuple(get(_ACKNOWLEDGE_OPERATIONS__OPERATIONS)),
+    )
+
+
+def write_acknowledge_operations(message: AcknowledgeOperations, builder: Any) -> None:
+    if message.operations:
+        schema.write_values(builder, _ACKNOWLEDGE_OPERATIONS__OPERATIONS, message.operations)
+
+
+_RECONCILE_OPERATIONS = _FRAMEWORK.ReconcileOperations.schema.fields
+_RECONCILE_OPERATIONS__CALL = _RECONCILE_OPERATIONS["call"]
+_RECONCILE_OPERATIONS__OPERATIONS = _RECONCILE_OPERATIONS["operations"]
+
+
+def read_reconcile_operations(reader: Any) -> ReconcileOperations:
+    get = reader._get_by_field
+    return ReconcileOperations(
+        get(_RECONCILE_OPERATIONS__CALL),
+        tuple(get(_RECONCILE_OPERATIONS__OPERATIONS)),
+    )
+
+
+def write_reconcile_operations(message: ReconcileOperations, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_RECONCILE_OPERATIONS__CALL, message.call)
+    if message.operations:
+        schema.write_values(builder, _RECONCILE_OPERATIONS__OPERATIONS, message.operations)
 
 
 _FRAMEWORK_FAILED = _FRAMEWORK.FrameworkFailed.schema.fields
@@ -758,6 +915,9 @@ _FRAMEWORK_MESSAGE__KEEP = _FRAMEWORK_MESSAGE["keep"]
 _FRAMEWORK_MESSAGE__KEPT = _FRAMEWORK_MESSAGE["kept"]
 _FRAMEWORK_MESSAGE__LEAVE = _FRAMEWORK_MESSAGE["leave"]
 _FRAMEWORK_MESSAGE__REQUEST = _FRAMEWORK_MESSAGE["request"]
+_FRAMEWORK_MESSAGE__OPERATION_UPDATES = _FRAMEWORK_MESSAGE["operationUpdates"]
+_FRAMEWORK_MESSAGE__ACKNOWLEDGE_OPERATIONS = _FRAMEWORK_MESSAGE["acknowledgeOperations"]
+_FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS = _FRAMEWORK_MESSAGE["reconcileOperations"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 10),
@@ -779,6 +939,13 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "kept": (_FRAMEWORK_MESSAGE__KEPT, read_kept, 1),
     "leave": (_FRAMEWORK_MESSAGE__LEAVE, read_leave, 1),
     "request": (_FRAMEWORK_MESSAGE__REQUEST, read_request, 3),
+    "operationUpdates": (_FRAMEWORK_MESSAGE__OPERATION_UPDATES, read_operation_updates, 1),
+    "acknowledgeOperations": (
+        _FRAMEWORK_MESSAGE__ACKNOWLEDGE_OPERATIONS,
+        read_acknowledge_operations,
+        1,
+    ),
+    "reconcileOperations": (_FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS, read_reconcile_operations, 2),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -800,6 +967,12 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     Kept: (_FRAMEWORK_MESSAGE__KEPT, write_kept),
     Leave: (_FRAMEWORK_MESSAGE__LEAVE, write_leave),
     Request: (_FRAMEWORK_MESSAGE__REQUEST, write_request),
+    OperationUpdates: (_FRAMEWORK_MESSAGE__OPERATION_UPDATES, write_operation_updates),
+    AcknowledgeOperations: (
+        _FRAMEWORK_MESSAGE__ACKNOWLEDGE_OPERATIONS,
+        write_acknowledge_operations,
+    ),
+    ReconcileOperations: (_FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS, write_reconcile_operations),
 }
 
 

@@ -13,18 +13,21 @@ from protocol.codecs.values import (
     read_reservation,
     read_task_description,
     read_task_status,
+    read_volume,
     write_attribute,
     write_label,
     write_quantity,
     write_reservation,
     write_task_description,
     write_task_status,
+    write_volume,
 )
 from protocol.messages.operator import (
     ActivateAgent,
     AddMaster,
     Agents,
     AgentView,
+    ChangeVolume,
     CompactLog,
     DeactivateAgent,
     DeclareGone,
@@ -50,6 +53,7 @@ from protocol.messages.operator import (
     ListReservations,
     ListRoles,
     ListTasks,
+    ListVolumes,
     LogCompacted,
     LogEntry,
     Masters,
@@ -81,6 +85,8 @@ from protocol.messages.operator import (
     TaskView,
     TransferLeadership,
     UnreserveByOperator,
+    Volumes,
+    VolumeView,
     ZoneView,
 )
 
@@ -356,6 +362,72 @@ def write_unreserve_by_operator(message: UnreserveByOperator, builder: Any) -> N
         put(_UNRESERVE_BY_OPERATOR__WHEN_FREE, message.when_free)
     if message.plan:
         put(_UNRESERVE_BY_OPERATOR__PLAN, message.plan)
+
+
+_LIST_VOLUMES = _OPERATOR.ListVolumes.schema.fields
+_LIST_VOLUMES__CALL = _LIST_VOLUMES["call"]
+_LIST_VOLUMES__AFTER = _LIST_VOLUMES["after"]
+
+
+def read_list_volumes(reader: Any) -> ListVolumes:
+    get = reader._get_by_field
+    return ListVolumes(
+        get(_LIST_VOLUMES__CALL),
+        get(_LIST_VOLUMES__AFTER),
+    )
+
+
+def write_list_volumes(message: ListVolumes, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_VOLUMES__CALL, message.call)
+    if message.after:
+        put(_LIST_VOLUMES__AFTER, message.after)
+
+
+_CHANGE_VOLUME = _OPERATOR.ChangeVolume.schema.fields
+_CHANGE_VOLUME__CALL = _CHANGE_VOLUME["call"]
+_CHANGE_VOLUME__AGENT_ID = _CHANGE_VOLUME["agentId"]
+_CHANGE_VOLUME__VOLUME = _CHANGE_VOLUME["volume"]
+_CHANGE_VOLUME__VERB = _CHANGE_VOLUME["verb"]
+_CHANGE_VOLUME__RESERVATION = _CHANGE_VOLUME["reservation"]
+_CHANGE_VOLUME__SIZE_BYTES = _CHANGE_VOLUME["sizeBytes"]
+_CHANGE_VOLUME__IS_SHARED = _CHANGE_VOLUME["isShared"]
+_CHANGE_VOLUME__PLAN = _CHANGE_VOLUME["plan"]
+
+
+def read_change_volume(reader: Any) -> ChangeVolume:
+    get = reader._get_by_field
+    return ChangeVolume(
+        get(_CHANGE_VOLUME__CALL),
+        get(_CHANGE_VOLUME__AGENT_ID),
+        get(_CHANGE_VOLUME__VOLUME),
+        get(_CHANGE_VOLUME__VERB),
+        get(_CHANGE_VOLUME__RESERVATION),
+        get(_CHANGE_VOLUME__SIZE_BYTES),
+        get(_CHANGE_VOLUME__IS_SHARED),
+        get(_CHANGE_VOLUME__PLAN),
+    )
+
+
+def write_change_volume(message: ChangeVolume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_CHANGE_VOLUME__CALL, message.call)
+    if message.agent_id:
+        put(_CHANGE_VOLUME__AGENT_ID, message.agent_id)
+    if message.volume:
+        put(_CHANGE_VOLUME__VOLUME, message.volume)
+    if message.verb:
+        put(_CHANGE_VOLUME__VERB, message.verb)
+    if message.reservation:
+        put(_CHANGE_VOLUME__RESERVATION, message.reservation)
+    if message.size_bytes:
+        put(_CHANGE_VOLUME__SIZE_BYTES, message.size_bytes)
+    if message.is_shared:
+        put(_CHANGE_VOLUME__IS_SHARED, message.is_shared)
+    if message.plan:
+        put(_CHANGE_VOLUME__PLAN, message.plan)
 
 
 _KILL_TASK_BY_OPERATOR = _OPERATOR.KillTaskByOperator.schema.fields
@@ -1309,6 +1381,42 @@ def write_reservation_view(message: ReservationView, builder: Any) -> None:
         put(_RESERVATION_VIEW__MADE_NS, message.made_ns)
 
 
+_VOLUME_VIEW = _OPERATOR.VolumeView.schema.fields
+_VOLUME_VIEW__AGENT_ID = _VOLUME_VIEW["agentId"]
+_VOLUME_VIEW__HOSTNAME = _VOLUME_VIEW["hostname"]
+_VOLUME_VIEW__VOLUME = _VOLUME_VIEW["volume"]
+_VOLUME_VIEW__TASKS = _VOLUME_VIEW["tasks"]
+_VOLUME_VIEW__MADE_NS = _VOLUME_VIEW["madeNs"]
+_VOLUME_VIEW__FAULT = _VOLUME_VIEW["fault"]
+
+
+def read_volume_view(reader: Any) -> VolumeView:
+    get = reader._get_by_field
+    return VolumeView(
+        get(_VOLUME_VIEW__AGENT_ID),
+        get(_VOLUME_VIEW__HOSTNAME),
+        read_volume(get(_VOLUME_VIEW__VOLUME)),
+        tuple(get(_VOLUME_VIEW__TASKS)),
+        get(_VOLUME_VIEW__MADE_NS),
+        get(_VOLUME_VIEW__FAULT),
+    )
+
+
+def write_volume_view(message: VolumeView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_VOLUME_VIEW__AGENT_ID, message.agent_id)
+    if message.hostname:
+        put(_VOLUME_VIEW__HOSTNAME, message.hostname)
+    write_volume(message.volume, builder._init_by_field(_VOLUME_VIEW__VOLUME))
+    if message.tasks:
+        schema.write_values(builder, _VOLUME_VIEW__TASKS, message.tasks)
+    if message.made_ns:
+        put(_VOLUME_VIEW__MADE_NS, message.made_ns)
+    if message.fault:
+        put(_VOLUME_VIEW__FAULT, message.fault)
+
+
 _MASTERS = _OPERATOR.Masters.schema.fields
 _MASTERS__CALL = _MASTERS["call"]
 _MASTERS__MASTERS = _MASTERS["masters"]
@@ -1392,7 +1500,7 @@ def read_tasks(reader: Any) -> Tasks:
     get = reader._get_by_field
     return Tasks(
         get(_TASKS__CALL),
-        schema.read_structs(get(_TASKS__TASKS), read_task_view, 28),
+        schema.read_structs(get(_TASKS__TASKS), read_task_view, 29),
         get(_TASKS__IS_MORE),
     )
 
@@ -1590,6 +1698,31 @@ def write_guard_view(message: GuardView, builder: Any) -> None:
         put(_GUARD_VIEW__WAITING, message.waiting)
     if message.lifted_until_ns:
         put(_GUARD_VIEW__LIFTED_UNTIL_NS, message.lifted_until_ns)
+
+
+_VOLUMES = _OPERATOR.Volumes.schema.fields
+_VOLUMES__CALL = _VOLUMES["call"]
+_VOLUMES__VOLUMES = _VOLUMES["volumes"]
+_VOLUMES__IS_MORE = _VOLUMES["isMore"]
+
+
+def read_volumes(reader: Any) -> Volumes:
+    get = reader._get_by_field
+    return Volumes(
+        get(_VOLUMES__CALL),
+        schema.read_structs(get(_VOLUMES__VOLUMES), read_volume_view, 14),
+        get(_VOLUMES__IS_MORE),
+    )
+
+
+def write_volumes(message: Volumes, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_VOLUMES__CALL, message.call)
+    if message.volumes:
+        schema.write_structs(builder, _VOLUMES__VOLUMES, message.volumes, write_volume_view)
+    if message.is_more:
+        put(_VOLUMES__IS_MORE, message.is_more)
 
 
 _FINDING = _OPERATOR.Finding.schema.fields
@@ -1926,6 +2059,9 @@ _OPERATOR_MESSAGE__POLICIES = _OPERATOR_MESSAGE["policies"]
 _OPERATOR_MESSAGE__SHOW_GUARD = _OPERATOR_MESSAGE["showGuard"]
 _OPERATOR_MESSAGE__LIFT_GUARD = _OPERATOR_MESSAGE["liftGuard"]
 _OPERATOR_MESSAGE__GUARD_VIEW = _OPERATOR_MESSAGE["guardView"]
+_OPERATOR_MESSAGE__LIST_VOLUMES = _OPERATOR_MESSAGE["listVolumes"]
+_OPERATOR_MESSAGE__VOLUMES = _OPERATOR_MESSAGE["volumes"]
+_OPERATOR_MESSAGE__CHANGE_VOLUME = _OPERATOR_MESSAGE["changeVolume"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -1980,6 +2116,9 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "showGuard": (_OPERATOR_MESSAGE__SHOW_GUARD, read_show_guard, 1),
     "liftGuard": (_OPERATOR_MESSAGE__LIFT_GUARD, read_lift_guard, 2),
     "guardView": (_OPERATOR_MESSAGE__GUARD_VIEW, read_guard_view, 4),
+    "listVolumes": (_OPERATOR_MESSAGE__LIST_VOLUMES, read_list_volumes, 2),
+    "volumes": (_OPERATOR_MESSAGE__VOLUMES, read_volumes, 3),
+    "changeVolume": (_OPERATOR_MESSAGE__CHANGE_VOLUME, read_change_volume, 7),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -2030,6 +2169,9 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     ShowGuard: (_OPERATOR_MESSAGE__SHOW_GUARD, write_show_guard),
     LiftGuard: (_OPERATOR_MESSAGE__LIFT_GUARD, write_lift_guard),
     GuardView: (_OPERATOR_MESSAGE__GUARD_VIEW, write_guard_view),
+    ListVolumes: (_OPERATOR_MESSAGE__LIST_VOLUMES, write_list_volumes),
+    Volumes: (_OPERATOR_MESSAGE__VOLUMES, write_volumes),
+    ChangeVolume: (_OPERATOR_MESSAGE__CHANGE_VOLUME, write_change_volume),
 }
 
 

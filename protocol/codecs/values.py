@@ -11,6 +11,9 @@ from protocol.messages.values import (
     ContainerUsage,
     Draw,
     Label,
+    Mount,
+    OperationState,
+    OperationStatus,
     Quantity,
     Reservation,
     StaticReservation,
@@ -20,9 +23,15 @@ from protocol.messages.values import (
     TaskStatus,
     Uri,
     Variable,
+    Volume,
+    VolumeState,
 )
 
 _VALUES = schema.load("protocol/values.capnp")
+
+_VOLUME_STATE_MEMBERS = schema.Members(VolumeState)
+
+_OPERATION_STATE_MEMBERS = schema.Members(OperationState)
 
 _TASK_STATE_MEMBERS = schema.Members(TaskState)
 
@@ -142,6 +151,117 @@ def write_draw(message: Draw, builder: Any) -> None:
         put(_DRAW__RESERVATION, message.reservation)
     if message.resources:
         write_resources(message.resources, builder._init_by_field(_DRAW__RESOURCES))
+
+
+_VOLUME = _VALUES.Volume.schema.fields
+_VOLUME__ID = _VOLUME["id"]
+_VOLUME__NUMBER = _VOLUME["number"]
+_VOLUME__RESERVATION = _VOLUME["reservation"]
+_VOLUME__ROLE = _VOLUME["role"]
+_VOLUME__SIZE_BYTES = _VOLUME["sizeBytes"]
+_VOLUME__IS_SHARED = _VOLUME["isShared"]
+_VOLUME__PRINCIPAL = _VOLUME["principal"]
+_VOLUME__FRAMEWORK_ID = _VOLUME["frameworkId"]
+_VOLUME__STATE = _VOLUME["state"]
+
+
+def read_volume(reader: Any) -> Volume:
+    get = reader._get_by_field
+    return Volume(
+        get(_VOLUME__ID),
+        get(_VOLUME__NUMBER),
+        get(_VOLUME__RESERVATION),
+        get(_VOLUME__ROLE),
+        get(_VOLUME__SIZE_BYTES),
+        get(_VOLUME__IS_SHARED),
+        get(_VOLUME__PRINCIPAL),
+        get(_VOLUME__FRAMEWORK_ID),
+        _VOLUME_STATE_MEMBERS[get(_VOLUME__STATE).raw],
+    )
+
+
+def write_volume(message: Volume, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.id:
+        put(_VOLUME__ID, message.id)
+    if message.number:
+        put(_VOLUME__NUMBER, message.number)
+    if message.reservation:
+        put(_VOLUME__RESERVATION, message.reservation)
+    if message.role:
+        put(_VOLUME__ROLE, message.role)
+    if message.size_bytes:
+        put(_VOLUME__SIZE_BYTES, message.size_bytes)
+    if message.is_shared:
+        put(_VOLUME__IS_SHARED, message.is_shared)
+    if message.principal:
+        put(_VOLUME__PRINCIPAL, message.principal)
+    if message.framework_id:
+        put(_VOLUME__FRAMEWORK_ID, message.framework_id)
+    if message.state:
+        put(_VOLUME__STATE, int(message.state))
+
+
+_MOUNT = _VALUES.Mount.schema.fields
+_MOUNT__VOLUME = _MOUNT["volume"]
+_MOUNT__PATH = _MOUNT["path"]
+_MOUNT__IS_READ_ONLY = _MOUNT["isReadOnly"]
+
+
+def read_mount(reader: Any) -> Mount:
+    get = reader._get_by_field
+    return Mount(
+        get(_MOUNT__VOLUME),
+        get(_MOUNT__PATH),
+        get(_MOUNT__IS_READ_ONLY),
+    )
+
+
+def write_mount(message: Mount, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.volume:
+        put(_MOUNT__VOLUME, message.volume)
+    if message.path:
+        put(_MOUNT__PATH, message.path)
+    if message.is_read_only:
+        put(_MOUNT__IS_READ_ONLY, message.is_read_only)
+
+
+_OPERATION_STATUS = _VALUES.OperationStatus.schema.fields
+_OPERATION_STATUS__OPERATION_ID = _OPERATION_STATUS["operationId"]
+_OPERATION_STATUS__FRAMEWORK_ID = _OPERATION_STATUS["frameworkId"]
+_OPERATION_STATUS__AGENT_ID = _OPERATION_STATUS["agentId"]
+_OPERATION_STATUS__STATE = _OPERATION_STATUS["state"]
+_OPERATION_STATUS__MESSAGE = _OPERATION_STATUS["message"]
+_OPERATION_STATUS__STAMP_NS = _OPERATION_STATUS["stampNs"]
+
+
+def read_operation_status(reader: Any) -> OperationStatus:
+    get = reader._get_by_field
+    return OperationStatus(
+        get(_OPERATION_STATUS__OPERATION_ID),
+        get(_OPERATION_STATUS__FRAMEWORK_ID),
+        get(_OPERATION_STATUS__AGENT_ID),
+        _OPERATION_STATE_MEMBERS[get(_OPERATION_STATUS__STATE).raw],
+        get(_OPERATION_STATUS__MESSAGE),
+        get(_OPERATION_STATUS__STAMP_NS),
+    )
+
+
+def write_operation_status(message: OperationStatus, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.operation_id:
+        put(_OPERATION_STATUS__OPERATION_ID, message.operation_id)
+    if message.framework_id:
+        put(_OPERATION_STATUS__FRAMEWORK_ID, message.framework_id)
+    if message.agent_id:
+        put(_OPERATION_STATUS__AGENT_ID, message.agent_id)
+    if message.state:
+        put(_OPERATION_STATUS__STATE, int(message.state))
+    if message.message:
+        put(_OPERATION_STATUS__MESSAGE, message.message)
+    if message.stamp_ns:
+        put(_OPERATION_STATUS__STAMP_NS, message.stamp_ns)
 
 
 _QUANTITY = _VALUES.Quantity.schema.fields
@@ -271,6 +391,7 @@ _TASK_DESCRIPTION__URIS = _TASK_DESCRIPTION["uris"]
 _TASK_DESCRIPTION__USER = _TASK_DESCRIPTION["user"]
 _TASK_DESCRIPTION__KILL_GRACE_NS = _TASK_DESCRIPTION["killGraceNs"]
 _TASK_DESCRIPTION__LABELS = _TASK_DESCRIPTION["labels"]
+_TASK_DESCRIPTION__VOLUMES = _TASK_DESCRIPTION["volumes"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -285,6 +406,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         get(_TASK_DESCRIPTION__USER),
         get(_TASK_DESCRIPTION__KILL_GRACE_NS),
         schema.read_structs(get(_TASK_DESCRIPTION__LABELS), read_label, 2),
+        schema.read_structs(get(_TASK_DESCRIPTION__VOLUMES), read_mount, 3),
     )
 
 
@@ -310,6 +432,8 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         put(_TASK_DESCRIPTION__KILL_GRACE_NS, message.kill_grace_ns)
     if message.labels:
         schema.write_structs(builder, _TASK_DESCRIPTION__LABELS, message.labels, write_label)
+    if message.volumes:
+        schema.write_structs(builder, _TASK_DESCRIPTION__VOLUMES, message.volumes, write_mount)
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

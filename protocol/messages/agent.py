@@ -11,6 +11,7 @@ from protocol.messages.values import (
     TaskDescription,
     TaskReason,
     TaskStatus,
+    Volume,
 )
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
@@ -28,6 +29,7 @@ class RegisterAgent:
     tasks: tuple[TaskStatus, ...] = ()
     isolation: tuple[str, ...] = ()
     reserved: tuple[StaticReservation, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 @record
@@ -88,6 +90,27 @@ class KillTasks:
 
 
 @record
+class KeepVolumes:
+    volumes: tuple[Volume, ...] = ()
+
+
+@record
+class RemoveVolumes:
+    volumes: tuple[Volume, ...] = ()
+
+
+@record
+class VolumeReport:
+    volume: Volume = field(default_factory=Volume)
+    message: str = ""
+
+
+@record
+class VolumeReports:
+    reports: tuple[VolumeReport, ...] = ()
+
+
+@record
 class FrameworkUsage:
     framework_id: str = ""
     role: str = ""
@@ -109,4 +132,7 @@ AgentMessage: TypeAlias = (
     | LaunchTasks
     | KillTasks
     | AgentUsage
+    | KeepVolumes
+    | RemoveVolumes
+    | VolumeReports
 )

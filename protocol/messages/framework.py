@@ -8,10 +8,12 @@ from protocol.messages.values import (
     Attribute,
     Constraint,
     Label,
+    OperationStatus,
     Quantity,
     Reservation,
     TaskDescription,
     TaskStatus,
+    Volume,
 )
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
@@ -76,7 +78,31 @@ class Unreserve:
     resources: Resources = EMPTY
 
 
-Operation: TypeAlias = LaunchTask | KillTask | Reserve | Unreserve
+@record
+class CreateVolume:
+    operation_id: str = ""
+    volume: str = ""
+    reservation: str = ""
+    size_bytes: int = 0
+    is_shared: bool = False
+
+
+@record
+class ResizeVolume:
+    operation_id: str = ""
+    volume: str = ""
+    size_bytes: int = 0
+
+
+@record
+class DestroyVolume:
+    operation_id: str = ""
+    volume: str = ""
+
+
+Operation: TypeAlias = (
+    LaunchTask | KillTask | Reserve | Unreserve | CreateVolume | ResizeVolume | DestroyVolume
+)
 
 
 @record
@@ -171,6 +197,7 @@ class Offer:
     resources: Resources = EMPTY
     attributes: tuple[Attribute, ...] = ()
     reserved: tuple[Reservation, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 @record
@@ -186,6 +213,22 @@ class Rescinded:
 @record
 class Updates:
     statuses: tuple[TaskStatus, ...] = ()
+
+
+@record
+class OperationUpdates:
+    statuses: tuple[OperationStatus, ...] = ()
+
+
+@record
+class AcknowledgeOperations:
+    operations: tuple[str, ...] = ()
+
+
+@record
+class ReconcileOperations:
+    call: int = 0
+    operations: tuple[str, ...] = ()
 
 
 @record
@@ -224,4 +267,7 @@ FrameworkMessage: TypeAlias = (
     | Kept
     | Leave
     | Request
+    | OperationUpdates
+    | AcknowledgeOperations
+    | ReconcileOperations
 )

@@ -11,6 +11,7 @@ from protocol.messages.values import (
     Reservation,
     TaskDescription,
     TaskStatus,
+    Volume,
 )
 from protocol.records import record
 from protocol.resources import EMPTY, Resources
@@ -88,6 +89,24 @@ class UnreserveByOperator:
     reservation: str = ""
     resources: Resources = EMPTY
     when_free: bool = False
+    plan: bool = False
+
+
+@record
+class ListVolumes:
+    call: int = 0
+    after: str = ""
+
+
+@record
+class ChangeVolume:
+    call: int = 0
+    agent_id: str = ""
+    volume: str = ""
+    verb: str = ""
+    reservation: str = ""
+    size_bytes: int = 0
+    is_shared: bool = False
     plan: bool = False
 
 
@@ -353,6 +372,16 @@ class ReservationView:
 
 
 @record
+class VolumeView:
+    agent_id: str = ""
+    hostname: str = ""
+    volume: Volume = field(default_factory=Volume)
+    tasks: tuple[str, ...] = ()
+    made_ns: int = 0
+    fault: str = ""
+
+
+@record
 class Masters:
     call: int = 0
     masters: tuple[MasterView, ...] = ()
@@ -428,6 +457,13 @@ class GuardView:
     zones: tuple[ZoneView, ...] = ()
     waiting: int = 0
     lifted_until_ns: int = 0
+
+
+@record
+class Volumes:
+    call: int = 0
+    volumes: tuple[VolumeView, ...] = ()
+    is_more: bool = False
 
 
 @record
@@ -557,4 +593,7 @@ OperatorMessage: TypeAlias = (
     | ShowGuard
     | LiftGuard
     | GuardView
+    | ListVolumes
+    | Volumes
+    | ChangeVolume
 )

@@ -39,6 +39,53 @@ class Draw:
     resources: Resources = EMPTY
 
 
+class VolumeState(IntEnum):
+    UNKNOWN = 0
+    CREATING = 1
+    READY = 2
+    RESIZING = 3
+    DESTROYING = 4
+    GONE = 5
+    FAILED = 6
+
+
+@record
+class Volume:
+    id: str = ""
+    number: int = 0
+    reservation: str = ""
+    role: str = ""
+    size_bytes: int = 0
+    is_shared: bool = False
+    principal: str = ""
+    framework_id: str = ""
+    state: VolumeState = VolumeState.UNKNOWN
+
+
+@record
+class Mount:
+    volume: str = ""
+    path: str = ""
+    is_read_only: bool = False
+
+
+class OperationState(IntEnum):
+    UNKNOWN = 0
+    PENDING = 1
+    FINISHED = 2
+    FAILED = 3
+
+
+@record
+class OperationStatus:
+    operation_id: str = ""
+    framework_id: str = ""
+    agent_id: str = ""
+    state: OperationState = OperationState.UNKNOWN
+    message: str = ""
+    stamp_ns: int = 0
+
+
 @record
 class Quantity:
     name: str = ""
@@ -83,6 +130,7 @@ class TaskDescription:
     user: str = ""
     kill_grace_ns: int = 0
     labels: tuple[Label, ...] = ()
+    volumes: tuple[Mount, ...] = ()
 
 
 class TaskState(IntEnum):

@@ -44,12 +44,12 @@ from protocol.messages.framework import (
     Suppress,
 )
 from protocol.messages.operator import Explain
-from protocol.messages.values import TaskState, TaskStatus
+from protocol.messages.values import TaskState, TaskStatus, Volume
 from protocol.quantities import parse_quantities
 from protocol.states import TERMINAL
 from tests.scripts.duties import Duties
 from tests.scripts.names import Names, tell
-from tests.scripts.reserving import Reserving, reserving_part, static_of
+from tests.scripts.reserving import Reserving, mounts_of, reserving_part, static_of, stray_of
 from tests.scripts.show import show
 from tests.scripts.words import (
     Options,
@@ -70,6 +70,7 @@ class ScriptedAgent:
     options: Options
     link: int
     tasks: dict[tuple[str, str], TaskStatus] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass
@@ -154,8 +155,8 @@ class Script(Duties, Reserving):
         self._advance(duration(words[0]))
 
     def do_accept(self, words: list[str], options: Options) -> None:
-        """accept OFFER,…|- PART / PART… [refuse=…] [as=…]; a part: TASK AMOUNTS [of=…],
-        kill TASK, reserve …, unreserve …
+        """accept OFFER,…|- PART / PART… [refuse=…] [as=…]; a part: TASK AMOUNTS [of=…]
+        [with=VOLUME:PATH,…], kill TASK, reserve …, unreserve …, create …, resize …, destroy …
         """
         offers = tuple(map(self.names.offer_id, words[0].split(","))) if words[0] != "-" else ()
         operations: list[Operation] = []
@@ -170,7 +171,9 @@ class Script(Duties, Reserving):
                 operations.append(operation)
             elif names:
                 of = tuple(filter(None, amounts.pop("of", "").split(",")))
-                operations.append(LaunchTask(describe(names[0], amounts), of))
+                mounts = mounts_of(amounts.pop("with", ""))
+                task = replace(describe(names[0], amounts), volumes=mounts)
+                operations.append(LaunchTask(task, of))
         refuse_ns = duration(options.get("refuse", "0s"))
         accept = Accept(1, offers, tuple(operations), refuse_ns)
         self.submit(AcceptOffers(self._owner(offers, options), accept))
@@ -325,6 +328,8 @@ class Script(Duties, Reserving):
         zone = spec.pop("zone", "")
         if zone:
             attributes = f"zone:{zone}"
+        if stray := spec.pop("keeps", ""):  # volume:number:role:size
+            agent.volumes = stray_of(stray)
         register = Registration(
             agent_id=name,
             hostname=host,
@@ -332,6 +337,7 @@ class Script(Duties, Reserving):
             resources=resources_of(spec),
             reserved=reserved,
             attributes=parse_attributes(attributes),
+            volumes=agent.volumes,
             tasks=tuple(agent.tasks.values()),
         )
         self.submit(RegisterAgent(register, principal, agent.link))

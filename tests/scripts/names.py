@@ -8,17 +8,20 @@ from master.core.effects import (
     AnswerAgent,
     Effect,
     EvictFramework,
+    KeepVolumes,
     RefuseAgent,
+    RemoveVolumes,
     SendAcknowledge,
     SendKill,
     SendLaunch,
     SendOffers,
+    SendOperations,
     SendRescinded,
     SendUpdates,
     TellHeld,
 )
 from protocol.decision import Refused
-from protocol.messages.framework import Subscribed
+from protocol.messages.framework import Offer, Subscribed
 from protocol.messages.values import TaskStatus
 from protocol.resources import Resources, format_resources
 
@@ -68,18 +71,24 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
     match effect:
         case SendOffers():
             for offer in effect.offers:
-                name = names.offer(offer.offer_id)
-                what = amounts(offer.resources)
                 to = names.framework(effect.framework_id)
-                parts = [f" {each.id}:{amounts(each.resources)}" for each in offer.reserved]
-                of = f" reserved{','.join(parts)}" if parts else ""
-                yield f"offer {name} {to} {offer.agent_id} {what} role={offer.role}{of}"
+                yield f"offer {names.offer(offer.offer_id)} {to} {_tell_offer(offer)}"
         case SendRescinded():
             names_of = " ".join(map(names.offer, effect.offers))
             yield f"rescind {names.framework(effect.framework_id)} {names_of}"
         case SendUpdates():
             for status in effect.statuses:
                 yield _tell_update(names, status)
+        case SendOperations():
+            for ended in effect.statuses:
+                why = f": {ended.message}" if ended.message else ""
+                owner = names.framework(effect.framework_id)
+                yield f"operation {owner} {ended.operation_id} {ended.state.name}{why}"
+        case KeepVolumes() | RemoveVolumes():
+            verb = "keep" if isinstance(effect, KeepVolumes) else "remove"
+            for volume in effect.volumes:
+                size = amounts(Resources({"disk": volume.size_bytes}))
+                yield f"{verb} {effect.agent_id} {volume.id} number {volume.number} {size}"
         case EvictFramework():
             text = names.translate(effect.text)
             yield f"evict {names.framework(effect.framework_id)} {effect.reason}: {text}"
@@ -105,6 +114,14 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
             for each in effect.acknowledgements:
                 owner = names.framework(each.framework_id)
                 yield f"acknowledge {effect.agent_id} {owner}/{each.task_id} #{each.sequence}"
+
+
+def _tell_offer(offer: Offer) -> str:
+    parts = [f" {each.id}:{amounts(each.resources)}" for each in offer.reserved]
+    of = f" reserved{','.join(parts)}" if parts else ""
+    if offer.volumes:
+        of += f" volumes {' '.join(each.id for each in offer.volumes)}"
+    return f"{offer.agent_id} {amounts(offer.resources)} role={offer.role}{of}"
 
 
 def amounts(resources: Resources) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from master.core import view
-from master.core.holdings_view import view_reservations
+from master.core.holdings_view import view_reservations, view_volumes
 from master.core.state import State, free_of
 from protocol.quantities import amounts_of, format_quantities
 from protocol.resources import Resources
@@ -21,6 +21,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "quotas": _quotas,
         "offers": _offers,
         "reservations": _reservations,
+        "volumes": _volumes,
         "pending": _pending,
         "totals": _totals,
         "demands": _demands,
@@ -85,6 +86,19 @@ def _reservations(state: State, names: Names) -> Iterator[str]:
         owner = f" of {names.framework(told.framework_id)}" if told.framework_id else ""
         held = f"{amounts(told.resources)}, in use {amounts(each.allocated)}"
         yield f"{each.agent_id}/{told.id} {each.state} for {told.role}{parent}{owner}: {held}"
+
+
+def _volumes(state: State, names: Names) -> Iterator[str]:
+    for each in view_volumes(state):
+        told = each.volume
+        users = ", ".join(names.translate(task) for task in each.tasks) or "nobody"
+        shared = " shared" if told.is_shared else ""
+        fault = f", but {each.fault}" if each.fault else ""
+        size = amounts(Resources({"disk": told.size_bytes}))
+        yield (
+            f"{each.agent_id}/{told.id} number {told.number}{shared} {told.state.name} "
+            f"{size} of {told.reservation} for {told.role}, used by {users}{fault}"
+        )
 
 
 def _pending(state: State, names: Names) -> Iterator[str]:

@@ -73,7 +73,7 @@ def told(life: Life) -> tuple[TaskStatus, ...]:
     decision = decide_tell(life.state)
     assert isinstance(decision, Decision)
     assert decision.reply is not None
-    return decision.reply
+    return decision.reply.tasks
 
 
 def test_registration_goes_after_launches_that_wait_for_the_disk(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from agent.config import AgentConfig
 from agent.containerizer.containerizer import LaunchFailed as NotLaunched
+from agent.core.state import State
 from agent.core.tasks import ContainerEnded, LaunchFailed
 from agent.paths import Paths
 from agent.probes import SilentProbe
@@ -29,7 +30,7 @@ def test_start_whose_server_never_answers_fails_in_time(tmp_path: Path) -> None:
 
 async def _run(starter: Starter, start: Start) -> object:
     try:
-        return await starter.run(start, "a1")
+        return await starter.run(start, State(agent_id="a1"))
     finally:
         starter.stop()
 

@@ -1,5 +1,6 @@
 """The machine: every command and every event has its function, and every event an example."""
 
+from dataclasses import replace
 from typing import get_args
 
 from master.codec import encode_batch
@@ -17,6 +18,7 @@ from master.core.frameworks import (
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
 from master.core.offers import AcceptOffers
+from master.core.operations import AcknowledgeOperations
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
@@ -24,9 +26,20 @@ from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS
 from master.core.tasks import KillTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from master.core.volumes import ChangeVolumeByOperator, ReportVolumes
 from protocol.ids import AgentId, FrameworkId
-from protocol.messages.framework import Acknowledgement, KillTask, Reserve, Revive, Suppress
-from protocol.messages.values import TaskState
+from protocol.messages.agent import VolumeReport
+from protocol.messages.framework import (
+    Accept,
+    Acknowledgement,
+    CreateVolume,
+    KillTask,
+    Reserve,
+    Revive,
+    Suppress,
+)
+from protocol.messages.operator import ChangeVolume
+from protocol.messages.values import TaskState, Volume, VolumeState
 from protocol.resources import parse_resources
 from rlog.spaces import messages
 from rlog.spaces.commands import ChangeSpace
@@ -55,7 +68,8 @@ def busy_leader() -> Leader:
     """Return a leader through whose log every kind of event has gone."""
     leader = Leader()
     leader.submit(TakeOver(1, "m1:7000", "origin"))
-    leader.submit(RegisterAgent(registration(), "p", 1))
+    has = "cpus:4;mem:8GiB;disk:1GiB"
+    leader.submit(RegisterAgent(registration("a1", has), "p", 1))
     leader.submit(SubscribeFramework(subscription(), "p", 2))
     leader.advance(SECOND_NS)
     leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description())))
@@ -68,6 +82,7 @@ def busy_leader() -> Leader:
     leader.submit(ReserveByOperator("a1", Reserve(role="web", resources=parse_resources("cpus:1"))))
     leader.advance(SECOND_NS)
     leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description("t2"))))
+    keep_volumes(leader)
     leader.submit(UnreserveByOperator("a1", "r1", when_free=True))
     leader.submit(UpdateStatuses(A1, (status("t2", TaskState.FINISHED, 1, 2),)))
     leader.advance(SECOND_NS)
@@ -95,6 +110,26 @@ def busy_leader() -> Leader:
     leader.advance(8 * DAY_NS)
     leader.submit(ChangeSpace("p", RemoveSpace(3, "s")))
     return leader
+
+
+def keep_volumes(leader: Leader) -> None:
+    """Make a volume, resize it, and destroy it."""
+    leader.advance(10 * SECOND_NS)
+    grown, small = Volume("v", 1, size_bytes=2), Volume("v", 1, size_bytes=1)
+    operations = (
+        Reserve(role="web", reservation="disk", resources=parse_resources("disk:9B")),
+        CreateVolume("op", "v", "disk", 1),
+    )
+    leader.submit(AcceptOffers(F1, Accept(1, tuple(offers_of(leader)), operations)))
+    for told in (small, grown):
+        report = VolumeReport(replace(told, state=VolumeState.READY))
+        leader.submit(ReportVolumes(A1, (report,)))
+        change = ChangeVolume(agent_id="a1", volume="v", verb="resize", size_bytes=2)
+        leader.submit(ChangeVolumeByOperator(change))
+    leader.submit(AcknowledgeOperations(F1, ("op",)))
+    leader.submit(ChangeVolumeByOperator(ChangeVolume(0, "a1", "v", "destroy")))
+    leader.submit(ReportVolumes(A1, (VolumeReport(replace(grown, state=VolumeState.GONE)),)))
+    leader.submit(UnreserveByOperator("a1", "disk"))
 
 
 def restored_leader() -> Leader:
