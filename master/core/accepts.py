@@ -15,7 +15,14 @@ from master.core.disks import (
     find_volume,
 )
 from master.core.draft import Draft, put
-from master.core.events import KillRequested, ResourcesUnreserved, TaskLaunched
+from master.core.events import (
+    KillRequested,
+    ResourcesUnreserved,
+    TaskLaunched,
+    VolumeCreated,
+    VolumeDoomed,
+    VolumeResizing,
+)
 from master.core.holdings import (
     Maker,
     check_dynamic,
@@ -50,6 +57,7 @@ from protocol.messages.values import OperationState, OperationStatus, TaskReason
 from protocol.messages.values import Volume as WireVolume
 from protocol.resources import Resources, format_amount
 
+WAITING = (VolumeCreated, VolumeResizing, VolumeDoomed)  # for the agent to confirm
 NamedOperation: TypeAlias = Reserve | Unreserve | CreateVolume | ResizeVolume | DestroyVolume
 
 BYTES_MAX = 640 << 10  # of an accept's descriptions, which go into one entry of the log
@@ -90,11 +98,12 @@ class Acceptance:
                 return self._kill(operation)
         name, settings = operation.operation_id, self._draft.settings
         refused = check_operation(self._framework, name, self._operations, settings)
+        before = len(self._draft.events)
         refused = refused or self._fold_named(operation)
         if refused is None and name:
             self._operations[name] = None
-            is_done = isinstance(operation, (Reserve, Unreserve))
-            ended = OperationState.FINISHED if is_done else OperationState.PENDING
+            waits = any(isinstance(each, WAITING) for each in self._draft.events[before:])
+            ended = OperationState.PENDING if waits else OperationState.FINISHED
             status = OperationStatus(name, self._framework.id, self._offers[0].agent_id, ended)
             draft_operation(self._draft, self._state, status, is_known=False)
         return refused
@@ -242,6 +251,8 @@ class Acceptance:
         if isinstance(found, Refused):
             return found
         volume, role = found
+        if operation.size_bytes == volume.wanted_bytes:
+            return None
         more_bytes = max(0, operation.size_bytes - volume.held_bytes)
         if refused := check_size(volume.id, operation.size_bytes) or self._check_disk(
             volume.id, volume.reservation, more_bytes

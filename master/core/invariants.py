@@ -236,8 +236,9 @@ def _check_offers(state: State) -> None:
             assert is_within(offer.role, reservations[draw.reservation].role), offer.id
             assert not reservations[draw.reservation].is_ending
             charge_role(drawn, offer.role, draw.resources.quantities)
-        by_role = offered.setdefault(offer.framework_id, {})
-        charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
+        if offer.resources:
+            by_role = offered.setdefault(offer.framework_id, {})
+            charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
     assert soft.offered == offered
     assert soft.drawn == drawn
     for index in (soft.offers_by_agent, soft.offers_by_framework):

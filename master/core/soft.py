@@ -9,7 +9,7 @@ from master.core import standing
 from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal, Zone, unreserved_quantities
 from master.core.standing import StandingEvent
-from master.core.state import Soft, State, charge, charge_role, credit, credit_role
+from master.core.state import Soft, State, charge_role, credit_role
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.framework import OfferFilter
 from protocol.resources import Resources, sum_resources
@@ -193,9 +193,9 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     soft.offers_made += 1
     soft.offers_by_agent.setdefault(offer.agent_id, {})[offer.id] = None
     soft.offers_by_framework.setdefault(offer.framework_id, {})[offer.id] = None
-    by_role = soft.offered.setdefault(offer.framework_id, {})
     amounts = offer.resources.quantities
-    charge(by_role.setdefault(offer.role, {}), amounts)
+    if amounts:  # there may be volumes only
+        charge_role(soft.offered.setdefault(offer.framework_id, {}), offer.role, amounts)
     _note_draws(soft, offer, charge_role)
     if soft.ledger is not None:
         soft.ledger.charge(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
@@ -207,14 +207,14 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     offer = soft.offers.pop(event.offer_id)
     _drop(soft.offers_by_agent, offer.agent_id, offer.id)
     _drop(soft.offers_by_framework, offer.framework_id, offer.id)
-    by_role = soft.offered[offer.framework_id]
     amounts = offer.resources.quantities
-    credit(by_role[offer.role], amounts)
+    if amounts:
+        credit_role(soft.offered[offer.framework_id], offer.role, amounts)
+        if not soft.offered[offer.framework_id]:
+            del soft.offered[offer.framework_id]
     _note_draws(soft, offer, credit_role)
     if soft.ledger is not None:
         soft.ledger.credit(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
-    if not by_role[offer.role]:
-        _drop(soft.offered, offer.framework_id, offer.role)
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
     standing.note_closed(state, offer)
 

@@ -181,6 +181,8 @@ def _change(draft: Draft, state: State, agent: Agent, change: ChangeVolume) -> s
         return f"{agent.id} {known.id}: destroyed with all that is in it{rescinded(closed)}"
     if refused := check_size(known.id, change.size_bytes):
         return refused
+    if change.size_bytes == known.wanted_bytes:
+        return f"{agent.id} {known.id}: {format_amount('disk', change.size_bytes)} as before"
     more = max(0, change.size_bytes - known.held_bytes)
     others = make_room(draft, state, agent, known.reservation, disk(more))
     if isinstance(others, Refused):

@@ -68,7 +68,7 @@ class OneTask(Scheduler):
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with running_cluster(1, 1, tmp_path, "cpus:1;mem:512MiB;disk:1GiB") as cluster:
+    with running_cluster(1, 1, tmp_path, resources="cpus:1;mem:512MiB;disk:1GiB") as cluster:
         yield cluster
 
 

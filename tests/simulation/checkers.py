@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agent.core import invariants as agent_invariants
 from master.core import invariants as master_invariants
+from master.core.operations import ENDED
 from master.core.snapshot import digest
-from protocol.messages.values import TaskState
+from master.core.state import State
+from protocol.messages.values import OperationState, TaskState
 from protocol.states import is_ended
 from tests.simulation.cluster import Cluster, Host
+from tests.simulation.machines import MARK
 
 FOLLOWERS_BEHIND_MAX = 16  # in flight
 
@@ -35,6 +40,7 @@ class Checkers:
     leader_of: dict[int, str] = field(default_factory=dict)  # by epoch
     digest_at: dict[int, tuple[str, str]] = field(default_factory=dict)  # index → digest, host
     histories: dict[str, History] = field(default_factory=dict)  # framework/task
+    operations: dict[str, OperationState] = field(default_factory=dict)  # framework/operation
     comparisons: int = 0
 
     def history(self, key: str) -> History:
@@ -92,7 +98,39 @@ class Checkers:
             raise BrokenPromiseError(f"{key} is {state.name} after it was {states[-1].name}")
         states.append(state)
 
+    def operated(self, key: str, state: OperationState) -> None:
+        """An operation ends one way."""
+        known = self.operations.setdefault(key, state)
+        if known != state and known in ENDED:
+            raise BrokenPromiseError(f"operation {key} is {state.name} after it was {known.name}")
+        self.operations[key] = state
+
     # -- at the end
+    def is_settled(self) -> bool:
+        """Whether agents have every volume as it is wanted, and schedulers know of all they did."""
+        for host in self.cluster.leaders():
+            state = host.daemon.state
+            volumes = [each for agent in state.agents.values() for each in agent.volumes.values()]
+            return all(each.is_settled for each in volumes) and not any(
+                framework.operations for framework in state.frameworks.values()
+            )
+        return False
+
+    def _check_volumes(self, state: State) -> None:
+        """What is promised is on the disks with what was written there, and nothing else is."""
+        for host in self.cluster.agents:
+            daemon = host.daemon
+            agent = state.agents[daemon.state.agent_id]
+            promised = sorted(f"{each.id}.{each.number}" for each in agent.volumes.values())
+            directory = host.disk / "volumes"
+            found = sorted(os.listdir(directory)) if directory.exists() else []
+            if found != promised:
+                raise BrokenPromiseError(f"{host.name} has {found}, promised is {promised}")
+            assert host.machine is not None
+            for path in map(Path, host.machine.marked):
+                if path.exists() and not (path / MARK).exists():
+                    raise BrokenPromiseError(f"{path.name} of {host.name} has lost what was in it")
+
     def finish(self) -> None:
         """Nothing acknowledged was lost, nothing refused ran, nothing runs unknown."""
         self.step()
@@ -117,6 +155,7 @@ class Checkers:
         for agent in state.agents.values():
             if not agent.allocated.is_empty:
                 raise BrokenPromiseError(f"{agent.id} still has {agent.allocated} allocated")
+        self._check_volumes(state)
         self._check_followers(leaders[0])
 
     def _check_followers(self, leader: Host) -> None:

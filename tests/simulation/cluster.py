@@ -23,7 +23,7 @@ from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.machines import Machine, SimulatedContainerizer
 
 EPOCH_NS = 1_700_000_000_000_000_000
-RESOURCES = "cpus:4;mem:8GiB;ports:[31000-31999]"
+RESOURCES = "cpus:4;mem:8GiB;disk:10GiB;ports:[31000-31999]"
 AGENT_TIMEOUT_S = 6.0
 
 

@@ -6,12 +6,14 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agent.containerizer.containerizer import ContainerSpec, Exited, LaunchFailed, Started
 from protocol.messages.values import ContainerUsage
 from tests.simulation.loop import Process, VirtualLoop
 
 LAUNCH_MEAN_S = 0.004
+MARK = "mark"  # a file that a task leaves in its volume
 SIGKILL = 9
 SIGTERM = 15
 
@@ -36,12 +38,16 @@ class Machine:
     host: str
     containers: dict[str, Container] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
+    marked: dict[str, None] = field(default_factory=dict)  # volumes that a task has written to
     watcher: SimulatedContainerizer | None = None
     pids: int = 100
 
     def start(self, spec: ContainerSpec) -> Container:
         """Run `sleep SECONDS` or `exit CODE`-like commands in virtual time."""
         self.starts[spec.container] = self.starts.get(spec.container, 0) + 1
+        for volume in spec.volumes:
+            (Path(volume.directory) / MARK).touch()
+            self.marked[volume.directory] = None
         self.pids += 1
         lasts_s, exit_code = float(spec.argv[1]), int(spec.argv[2])
         container = Container(self.pids, self.loop.time() + lasts_s, exit_code)

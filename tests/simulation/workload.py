@@ -117,9 +117,16 @@ class SeededScheduler(Scheduler):
 class SchedulerHost(ClientHost):
     """The machine of one scheduler: its process dies and comes back with its plan."""
 
-    def __init__(self, cluster: Cluster, checkers: Checkers, name: str, plan: Plan) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        checkers: Checkers,
+        name: str,
+        plan: Plan,
+        kind: type[SeededScheduler] = SeededScheduler,
+    ) -> None:
         super().__init__(cluster, name)
-        self.checkers, self.plan = checkers, plan
+        self.checkers, self.plan, self.kind = checkers, plan, kind
         self.driver: Driver | None = None
         self.scheduler: SeededScheduler | None = None
 
@@ -147,6 +154,6 @@ class SchedulerHost(ClientHost):
             failover_timeout_s=FAILOVER_TIMEOUT_S,
             token=self.plan.token,
         )
-        self.scheduler = SeededScheduler(self.plan, self.checkers, self.cluster.rng)
+        self.scheduler = self.kind(self.plan, self.checkers, self.cluster.rng)
         self.driver = Driver(framework, self.scheduler, rng=self.cluster.rng)
         await self.driver.run()

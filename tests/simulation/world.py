@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from tests.simulation.checkers import BrokenPromiseError, Checkers
 from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster, Host
-from tests.simulation.workload import Plan, SchedulerHost
+from tests.simulation.holding import HoldingScheduler
+from tests.simulation.workload import Plan, SchedulerHost, SeededScheduler
 
 STORM_S = 25.0
 CALM_S_MAX = 90.0
@@ -24,6 +25,7 @@ FAULT_MEAN_S = 1.2
 AMBUSH_S_MAX = 2.0
 AMBUSH_STEP_S = 0.0005
 AMBUSH_CHANCE = 0.4
+HOLDING_SEEDS = 3  # every so many-th has schedulers that reserve and make volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class World:
                     f"token-{n + 1}",
                     is_asking=n % 3 == 1,
                 ),
+                HoldingScheduler if self.outcome.seed % HOLDING_SEEDS == 0 else SeededScheduler,
             )
             for n in range(shape.schedulers)
         ]
@@ -174,6 +177,8 @@ class World:
         if any(host.is_stopped for host in self.cluster.hosts()):
             return False
         if any(host.machine and host.machine.running() for host in self.cluster.agents):
+            return False
+        if not self.checkers.is_settled():
             return False
         return all(not host.is_up or not host.daemon.state.tasks for host in self.cluster.agents)
 

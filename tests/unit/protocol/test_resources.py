@@ -1,5 +1,6 @@
 """The algebra of resources, and their text."""
 
+import random
 from itertools import pairwise
 
 import msgspec
@@ -20,6 +21,8 @@ from protocol.resources import (
     validate,
 )
 from tests.unit.protocol.strategies import resources
+
+OPERATIONS = 1_000_000
 
 
 def normal(value: Resources) -> bool:
@@ -232,3 +235,51 @@ def test_bad_value_from_outside_is_refused(value: Resources) -> None:
 )
 def test_amount_is_written_as_people_do(name: str, amount: int, text: str) -> None:
     assert format_amount(name, amount) == text
+
+
+@given(resources, resources)
+def test_meet_is_the_most_that_both_contain(a: Resources, b: Resources) -> None:
+    both = a & b
+    assert both == b & a
+    assert normal(both)
+    assert a.contains(both)
+    assert b.contains(both)
+    assert not (a - both) & (b - both)
+
+
+@given(resources, resources)
+def test_meet_with_what_contains_it_is_itself(a: Resources, b: Resources) -> None:
+    assert (a + b) & a == a
+
+
+def test_nothing_drifts_over_a_million_operations() -> None:
+    """Parts go round between accounts, a thousandth and a port at a time, and all are there."""
+    rng = random.Random(1)
+    whole = parse_resources("cpus:64.001;mem:999999999999B;gpus:7;ports:[1-500];zones:{a,b,c,d}")
+    accounts = [whole, *([EMPTY] * 7)]
+    parts = [
+        parse_resources(
+            f"cpus:{rng.uniform(0.001, 3):.3f};mem:{rng.randrange(1, 10**10)}B;"
+            f"ports:[{(first := rng.randrange(1, 495))}-{first + rng.randrange(5)}];"
+            f"zones:{{{rng.choice('abcd')}}};gpus:{rng.randrange(3)}"
+        )
+        for _ in range(64)
+    ]
+    choices = [(rng.randrange(8), rng.randrange(8), rng.choice(parts)) for _ in range(4096)]
+    for step in range(OPERATIONS // 3):  # a meet, a subtraction and an addition each
+        source, target, part = choices[step % 4096]
+        moved = accounts[source] & part
+        accounts[source] = accounts[source] - moved
+        accounts[target] = accounts[target] + moved
+    assert sum_resources(accounts) == whole
+    for name, amount in whole.scalars.items():
+        assert sum(each.scalars.get(name, 0) for each in accounts) == amount
+    ports = [port for each in accounts for port in list_ports(each)]
+    assert sorted(ports) == list(range(1, 501))
+    assert sum(1 for each in accounts if each) > 4
+    assert all(parse_resources(format_resources(each)) == each for each in accounts)
+
+
+def list_ports(value: Resources) -> list[int]:
+    spans = value.ranges.get("ports", ())
+    return [port for first, last in spans for port in range(first, last + 1)]
