@@ -730,6 +730,7 @@ def write_reservation_ending(message: ReservationEnding, builder: Any) -> None:
 _POLICY_SET = _EVENTS.PolicySet.schema.fields
 _POLICY_SET__ROLE = _POLICY_SET["role"]
 _POLICY_SET__LEAST = _POLICY_SET["least"]
+_POLICY_SET__SHARERS = _POLICY_SET["sharers"]
 
 
 def read_policy_set(reader: Any) -> PolicySet:
@@ -737,6 +738,7 @@ def read_policy_set(reader: Any) -> PolicySet:
     return PolicySet(
         get(_POLICY_SET__ROLE),
         schema.read_structs(get(_POLICY_SET__LEAST), read_quantity, 2),
+        get(_POLICY_SET__SHARERS),
     )
 
 
@@ -746,6 +748,8 @@ def write_policy_set(message: PolicySet, builder: Any) -> None:
         put(_POLICY_SET__ROLE, message.role)
     if message.least:
         schema.write_structs(builder, _POLICY_SET__LEAST, message.least, write_quantity)
+    if message.sharers:
+        put(_POLICY_SET__SHARERS, message.sharers)
 
 
 _VOLUME_CREATED = _EVENTS.VolumeCreated.schema.fields
@@ -1162,7 +1166,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "resourcesReserved": (_EVENT__RESOURCES_RESERVED, read_resources_reserved, 15),
     "resourcesUnreserved": (_EVENT__RESOURCES_UNRESERVED, read_resources_unreserved, 6),
     "reservationEnding": (_EVENT__RESERVATION_ENDING, read_reservation_ending, 2),
-    "policySet": (_EVENT__POLICY_SET, read_policy_set, 2),
+    "policySet": (_EVENT__POLICY_SET, read_policy_set, 3),
     "guardLifted": (_EVENT__GUARD_LIFTED, read_guard_lifted, 2),
     "volumeCreated": (_EVENT__VOLUME_CREATED, read_volume_created, 11),
     "volumeResizing": (_EVENT__VOLUME_RESIZING, read_volume_resizing, 4),

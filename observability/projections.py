@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -51,6 +51,7 @@ class ClusterTotals:
     shares: tuple[Share, ...] = ()
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
+    offers_taken: int = 0
     frameworks_backed_off: int = 0
     agents_held: int = 0
 
@@ -86,6 +87,11 @@ class ClusterCollector(Collector):
             "quorate_offers_outstanding",
             "Offers that nobody answered yet.",
             value=totals.offers_outstanding,
+        )
+        yield CounterMetricFamily(
+            "quorate_offers_taken",
+            "Offers that were shared, and accepted by another framework first.",
+            value=totals.offers_taken,
         )
         yield GaugeMetricFamily(
             "quorate_frameworks_backed_off",

@@ -60,6 +60,7 @@ struct Offer {
   resources @5 :V.Resources; attributes @6 :List(V.Attribute);
   reserved @7 :List(V.Reservation);   # parts of `resources` that are reserved
   volumes @8 :List(V.Volume);         # not in `resources`
+  isShared @9 :Bool;              # others may be offered the same: the first accept has it
 }
 struct Offers { offers @0 :List(Offer); }
 struct Rescinded { offers @0 :List(Text); }

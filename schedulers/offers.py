@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from protocol.messages.framework import Accept, Offer
 from schedulers.calls import Call
 
-VOID_OFFER = frozenset({"UNKNOWN_OFFER", "LOST_OFFER", "FOREIGN_OFFER"})
+VOID_OFFER = frozenset({"UNKNOWN_OFFER", "LOST_OFFER", "FOREIGN_OFFER", "OFFER_TAKEN"})
 
 
 class OffersInHand:

@@ -4,7 +4,7 @@ It goes whole to one that has not said what it wants, unless quotas leave less t
 have, each is given what it asked for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -185,7 +185,13 @@ class Ledger:
 
     def order(self) -> list[tuple[str, str]]:
         """Return roles and frameworks as they would be served now."""
-        return [(role, each) for role in self._roles for each in self._frameworks[role]]
+        return list(self.in_order())
+
+    def in_order(self) -> Iterator[tuple[str, str]]:
+        """Go through roles and frameworks as they would be served now."""
+        for role in self._roles:
+            for framework_id in self._frameworks[role]:
+                yield role, framework_id
 
     def lacking(self) -> dict[str, int]:
         """Return what all together lack of their guarantees."""

@@ -11,7 +11,16 @@ from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
 from master.core.disks import users_of
 from master.core.draft import Draft, put
+from master.core.policies import policy_of
 from master.core.records import Agent, Offer
+from master.core.rivals import (
+    find_rivals,
+    group_of,
+    may_share,
+    open_to_rivals,
+    rival_of,
+    room_of,
+)
 from master.core.settings import Settings
 from master.core.soft import AllIdleTouched, LedgerOpened, OfferMade, PassDone
 from master.core.standing import is_resting
@@ -40,13 +49,16 @@ def draft_pass(draft: Draft, state: State) -> None:
     allotment = Allotment(())
     wishes = Wishes(state, settings, draft.now_ns)
     supplies = _supplies(state, agent_ids, wishes)
-    if supplies:
+    shared = list(open_to_rivals(state, agent_ids))
+    if supplies or shared:
         ledger = soft.ledger
         if ledger is None:
             ledger = open_ledger(state, settings)
             draft.soft.append(LedgerOpened(ledger))
         allotment = ledger.allocate(supplies, wishes)
-        draft_offers(draft, state, allotment.grants)
+        made = draft_offers(draft, state, allotment.grants)
+        shared += [(each, room_of(state, each)) for each in made if each.is_shared]
+        draft_rivals(draft, state, shared, (ledger, wishes))
     idle = _left_of(supplies, allotment.grants, wishes)
     draft.soft.append(PassDone(agent_ids, tuple(map(AgentId, allotment.withheld)), idle))
     is_more_withheld = len(withheld_before) < len(soft.withheld)
@@ -77,6 +89,7 @@ def draft_answer(
     supplies = _supplies(state, agent_ids, wishes)
     allotment = soft.ledger.allocate(supplies, wishes, only=(framework_id, role))
     draft_offers(draft, state, allotment.grants)
+    _draft_shares(draft, state, (framework_id, role), wishes)
     withheld = tuple(each for each in agent_ids if each in soft.withheld)
     idle = _left_of(supplies, allotment.grants, wishes)
     draft.soft.append(PassDone(agent_ids, withheld, idle))
@@ -86,10 +99,58 @@ def draft_answer(
     return not any(left)
 
 
-def draft_offers(draft: Draft, state: State, grants: Iterable[Grant]) -> None:
-    """Make an offer of each grant."""
-    for number, grant in enumerate(grants, start=1):
-        _draft_offer(draft, state, grant, state.soft.offers_made + number)
+def draft_offers(draft: Draft, state: State, grants: Iterable[Grant]) -> list[Offer]:
+    """Make an offer of each grant; return them."""
+    made = []
+    for grant in grants:
+        supply = grant.supply
+        offer = Offer(
+            id=_next_id(draft, state),
+            framework_id=FrameworkId(grant.framework_id),
+            agent_id=AgentId(supply.agent_id),
+            role=grant.role,
+            resources=supply.everything,
+            made_ns=draft.now_ns,
+            draws=tuple(
+                Draw(each.reservation, each.resources) for each in supply.reserved if each.resources
+            ),
+            volumes=tuple(name for each in supply.reserved for name in each.volumes),
+            is_shared=not supply.reserved and policy_of(state, grant.role).sharers > 1,
+        )
+        _draft_offer(draft, state, offer)
+        made.append(offer)
+    if state.soft.demands and (AlarmKind.DEMAND_WAITS, ()) not in state.soft.alarms.wanted:
+        draft.alarm(AlarmKind.DEMAND_WAITS, (), draft.settings.offer_yield_ns)
+    return made
+
+
+def draft_rivals(
+    draft: Draft,
+    state: State,
+    offers: Iterable[tuple[Offer, int]],
+    means: tuple[Ledger, Wishes],
+) -> None:
+    """Offer what these lend to so many others too."""
+    ledger, wishes = means
+    for offer, room in offers:
+        for taker in find_rivals(state, ledger, wishes, offer, room):
+            _draft_offer(draft, state, rival_of(offer, _next_id(draft, state), taker, draft.now_ns))
+
+
+def _draft_shares(
+    draft: Draft, state: State, taker: tuple[FrameworkId, str], wishes: Wishes
+) -> None:
+    """Offer a framework what is lent to others, where policies allow it."""
+    framework_id, _ = taker
+    looked_at = tuple(islice(state.soft.offers_by_agent, draft.settings.request_agents_max))
+    made = 0
+    for offer, _ in open_to_rivals(state, looked_at):
+        is_its = any(each.framework_id == framework_id for each in group_of(state, offer))
+        if not is_its and may_share(state, wishes, offer, taker):
+            _draft_offer(draft, state, rival_of(offer, _next_id(draft, state), taker, draft.now_ns))
+            made += 1
+            if made == draft.settings.request_offers_max:
+                return
 
 
 def open_ledger(state: State, settings: Settings) -> Ledger:
@@ -178,27 +239,16 @@ def _free_volumes(state: State, agent: Agent) -> dict[str, tuple[tuple[str, ...]
     return free
 
 
-def _draft_offer(draft: Draft, state: State, grant: Grant, number: int) -> None:
-    agent = state.agents[AgentId(grant.supply.agent_id)]
-    framework_id = FrameworkId(grant.framework_id)
-    # Leaderships, not terms: one term may be taken over twice, and no offer id may come again.
-    offer_id = OfferId(f"o{state.leaderships}-{number}")
-    supply = grant.supply
-    offer = Offer(
-        id=offer_id,
-        framework_id=framework_id,
-        agent_id=agent.id,
-        role=grant.role,
-        resources=supply.everything,
-        made_ns=draft.now_ns,
-        draws=tuple(
-            Draw(stock.reservation, stock.resources) for stock in supply.reserved if stock.resources
-        ),
-        volumes=tuple(name for stock in supply.reserved for name in stock.volumes),
-    )
+def _next_id(draft: Draft, state: State) -> OfferId:
+    """Return an offer id that was never given: one term may be taken over twice, so no terms."""
+    draft.offers_made += 1
+    return OfferId(f"o{state.leaderships}-{state.soft.offers_made + draft.offers_made}")
+
+
+def _draft_offer(draft: Draft, state: State, offer: Offer) -> None:
     draft.soft.append(OfferMade(offer))
-    draft.alarm(AlarmKind.OFFER_OLD, (offer_id,), draft.settings.offer_timeout_ns)
-    put(draft.offers, framework_id, offer_of(state, offer))
+    draft.alarm(AlarmKind.OFFER_OLD, (offer.id,), draft.settings.offer_timeout_ns)
+    put(draft.offers, offer.framework_id, offer_of(state, offer))
 
 
 def offer_of(state: State, offer: Offer) -> wire.Offer:
@@ -219,4 +269,5 @@ def offer_of(state: State, offer: Offer) -> wire.Offer:
             agent.volumes[name].tell(agent.reservations[agent.volumes[name].reservation].role)
             for name in offer.volumes
         ),
+        is_shared=offer.is_shared,
     )

@@ -75,6 +75,7 @@ class Draft:
     touched: list[SpaceTouched] = field(default_factory=list)
     closed: dict[OfferId, None] = field(default_factory=dict)
     notices: list[TellHeld] = field(default_factory=list)
+    offers_made: int = 0
 
     def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
         return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)

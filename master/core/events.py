@@ -166,6 +166,7 @@ class ReservationEnding:
 class PolicySet:
     role: str = ""
     least: tuple[Quantity, ...] = ()
+    sharers: int = 0
 
 
 @record

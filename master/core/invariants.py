@@ -55,7 +55,8 @@ def _check_agent(state: State, agent: Agent) -> None:
     idle = sum_resources(idle_of(state, agent).values())
     idle = idle + disk(sum(each.held_bytes for each in agent.volumes.values()))
     offer_ids = state.soft.offers_by_agent.get(agent.id, ())
-    offered = sum_resources(state.soft.offers[each].resources for each in offer_ids)
+    open_ = [state.soft.offers[each] for each in offer_ids]
+    offered = sum_resources(each.resources for each in open_ if not each.rival_of)
     assert free + idle + offered + agent.allocated == agent.total, agent.id
     _check_reservations(state, agent)
     assert agent.is_active or not offer_ids, agent.id
@@ -236,11 +237,20 @@ def _check_offers(state: State) -> None:
             assert is_within(offer.role, reservations[draw.reservation].role), offer.id
             assert not reservations[draw.reservation].is_ending
             charge_role(drawn, offer.role, draw.resources.quantities)
-        if offer.resources:
+        if offer.rival_of:
+            lent = soft.offers[offer.rival_of]
+            assert offer.id in soft.rivals[lent.id]
+            assert (lent.agent_id, lent.resources) == (offer.agent_id, offer.resources)
+            assert lent.rival_of is None
+            assert not (offer.draws or offer.volumes or lent.draws or lent.volumes), offer.id
+        elif offer.resources:
             by_role = offered.setdefault(offer.framework_id, {})
             charge(by_role.setdefault(offer.role, {}), offer.resources.quantities)
     assert soft.offered == offered
     assert soft.drawn == drawn
+    assert sum(map(len, soft.rivals.values())) == sum(
+        each.rival_of is not None for each in soft.offers.values()
+    )
     for index in (soft.offers_by_agent, soft.offers_by_framework):
         assert sum(map(len, index.values())) == len(soft.offers)
         assert all(index.values())

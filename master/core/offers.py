@@ -1,22 +1,26 @@
 """Offers: resources of one agent lent to one framework until it answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from master.allocator.rations import Rations
+from master.allocator.tree import lineage
 from master.core.accepts import Acceptance
 from master.core.backoff import draft_used, draft_wasted
 from master.core.disks import disk
 from master.core.draft import Draft, Outcome, put
 from master.core.reasons import Reason
 from master.core.records import Offer, Refusal
+from master.core.rivals import group_of
 from master.core.settings import Settings
 from master.core.soft import AgentRefused, AllIdleTouched, OfferClosed
 from master.core.standing import DemandServed, demand_of
-from master.core.state import State, find_framework
+from master.core.state import State, charge, find_framework, held_by_role
 from master.core.validity import OFFERS_MAX, OPERATIONS_MAX, check_count, check_duration
 from protocol.decision import Refused
 from protocol.ids import FrameworkId, OfferId
 from protocol.messages.framework import Accept, Decline, KillTask
+from protocol.quantities import format_quantities
 from protocol.resources import Resources
 
 
@@ -40,7 +44,7 @@ def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Se
     """Use the offers' resources for the operations, in order, and decline the rest.
 
     Refuses: all that `Acceptance` does, and for the offers TOO_MANY, UNKNOWN_OFFER, FOREIGN_OFFER,
-    REPEATED_OFFER, MIXED_OFFERS, BAD_DURATION.
+    REPEATED_OFFER, MIXED_OFFERS, BAD_DURATION, OFFER_TAKEN and, of a shared one, QUOTA_EXCEEDED.
     """
     framework = find_framework(state, command.framework_id)
     if isinstance(framework, Refused):
@@ -61,6 +65,9 @@ def decide_accept(state: State, command: AcceptOffers, now_ns: int, settings: Se
     for operation in accept.operations:
         if refused := acceptance.fold(operation):
             return refused
+    if refused := _check_limits(state, offers, acceptance.launched):
+        return refused
+    _close_taken(draft, state, offers)
     close_offers(draft, state, accept.offers, is_told=False)
     if offers and (tasks := acceptance.launched):
         draft.soft.append(DemandServed(framework.id, offers[0].role, tasks))
@@ -106,6 +113,39 @@ def decide_decline(
     return draft.decision()
 
 
+def _close_taken(draft: Draft, state: State, offers: Iterable[Offer]) -> None:
+    """End the other offers of the same resources: who accepts first has them."""
+    for offer in offers:
+        for rival in group_of(state, offer):
+            if rival.id != offer.id:
+                draft.soft.append(OfferClosed(rival.id, is_taken=True))
+                put(draft.rescinded, rival.framework_id, rival.id)
+
+
+def _check_limits(
+    state: State, offers: Sequence[Offer], launched: Iterable[Resources]
+) -> Refused | None:
+    """Hold launches against the limits of their role: a rival of another offer is on no account."""
+    if not state.quotas or not any(offer.rival_of for offer in offers):
+        return None
+    wanted: dict[str, int] = {}
+    for each in launched:
+        charge(wanted, each.quantities)
+    rations = Rations(state.quotas, held_by_role(state), state.capacity)
+    for offer in offers:
+        lent = group_of(state, offer)[-1]  # ends with this accept
+        rations.take_back(lent.role, lent.resources.quantities)
+    for branch in lineage(offers[0].role):
+        quota, held = state.quotas.get(branch), rations.held(branch)
+        for name, limit in quota.limit.items() if quota else ():
+            if held.get(name, 0) + wanted.get(name, 0) > limit:
+                text = (
+                    f"{branch} would have more than its limit of {format_quantities({name: limit})}"
+                )
+                return Refused(Reason.QUOTA_EXCEEDED, text)
+    return None
+
+
 def ring_offer_old(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     """Take an offer back that nobody answers, as if it had been declined."""
     take_back(draft, state, state.soft.offers[OfferId(key[0])])
@@ -138,6 +178,9 @@ def _find_offers(
     found: dict[OfferId, Offer] = {}
     for offer_id in map(OfferId, offer_ids):
         offer = state.soft.offers.get(offer_id)
+        if offer is None and offer_id in state.soft.taken:
+            text = f"offer {offer_id} was shared, and another framework has accepted it"
+            return Refused(Reason.OFFER_TAKEN, text)
         if offer is None:
             text = f"offer {offer_id[:140]!r} is not open: it was answered or rescinded"
             return Refused(Reason.UNKNOWN_OFFER, text)

@@ -15,26 +15,34 @@ from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.quantities import amounts_of, check_quantities, listed_quantities
 
+SHARERS_MAX = 16  # each further one makes it likelier that all but one work in vain
+
 
 @dataclass(frozen=True, slots=True)
 class SetPolicy:
-    """Offer nothing smaller than `least` in a role; nothing of it: as in the role above."""
+    """Offer nothing smaller than `least` in a role, and the same to so many frameworks at once.
+
+    Nothing of both: as in the role above."""
 
     role: str
     least: Mapping[str, int]
+    sharers: int = 1
 
 
 def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Settings) -> Outcome:
     """Set it from the next offers on; those that are open stay so.
 
-    Refuses: BAD_ROLE, BAD_RESOURCES, TOO_MANY.
+    Refuses: BAD_ROLE, BAD_RESOURCES, BAD_POLICY, TOO_MANY.
     """
     role = command.role
     if refused := check_role(role):
         return refused
     if fault := check_quantities(command.least):
         return Refused(Reason.BAD_RESOURCES, f"least amounts of {role}: {fault}")
-    policy = Policy(dict(command.least))
+    if not 1 <= command.sharers <= SHARERS_MAX:
+        text = f"{command.sharers} sharers of an offer in {role}, 1 to {SHARERS_MAX} are allowed"
+        return Refused(Reason.BAD_POLICY, text)
+    policy = Policy(dict(command.least), command.sharers)
     if policy == state.policies.get(role, Policy()):
         return Decision()
     if role not in state.policies and (
@@ -42,13 +50,13 @@ def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Setti
     ):
         return refused
     draft = Draft(now_ns, settings)
-    draft.events.append(PolicySet(role, listed_quantities(command.least)))
+    draft.events.append(PolicySet(role, listed_quantities(command.least), command.sharers))
     draft.soft.append(AllIdleTouched(now_ns + settings.allocation_delay_ns))
     return draft.decision()
 
 
 def apply_policy_set(state: State, event: PolicySet) -> None:
-    policy = Policy(amounts_of(event.least))
+    policy = Policy(amounts_of(event.least), max(1, event.sharers))
     if policy == Policy():
         state.policies.pop(event.role, None)
     else:

@@ -10,6 +10,7 @@ from master.core.events import QuotaSet
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Offer
+from master.core.rivals import group_of
 from master.core.settings import Settings
 from master.core.soft import AllTouched
 from master.core.state import State, charged_by_role
@@ -141,7 +142,7 @@ def _in_the_way(state: State, role: str, quotas: Mapping[str, Quota]) -> Iterabl
     """Return the open offers that break a limit of the role, or lend out what it is owed."""
     rations = Rations(quotas, charged_by_role(state), state.capacity)
     closed: list[Offer] = []
-    offers = list(state.soft.offers.values())
+    offers = [each for each in state.soft.offers.values() if not each.rival_of]
     for offer in offers:
         if role in lineage(offer.role) and rations.is_over(role):
             closed.append(offer)
@@ -150,4 +151,4 @@ def _in_the_way(state: State, role: str, quotas: Mapping[str, Quota]) -> Iterabl
         if role not in lineage(offer.role) and rations.is_short_of(offer.unreserved.quantities):
             closed.append(offer)
             rations.take_back(offer.role, offer.unreserved.quantities)
-    return [offer.id for offer in closed]
+    return [each.id for offer in closed for each in group_of(state, offer)]

@@ -49,4 +49,6 @@ class Reason(IntEnum):
     VOLUME_IN_USE = 41
     VOLUME_BUSY = 42  # its agent has not confirmed the change before
     DUPLICATE_OPERATION = 43
+    OFFER_TAKEN = 44  # it was shared, and another framework accepted first
+    BAD_POLICY = 45
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

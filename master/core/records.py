@@ -246,6 +246,8 @@ class Offer:
     role: str
     resources: Resources
     made_ns: int
+    rival_of: OfferId | None = None  # the offer that lends the same; none: this one lends it
+    is_shared: bool = False
     draws: tuple[Draw, ...] = ()  # the part of its resources that is reserved
     volumes: tuple[str, ...] = ()
 
@@ -267,6 +269,7 @@ class Policy:
     """How a role, and all below it, are offered anything."""
 
     least: dict[str, int] = field(default_factory=dict)  # no smaller offer is made
+    sharers: int = 1  # frameworks that may be offered the same at once
 
 
 @dataclass(frozen=True, slots=True)

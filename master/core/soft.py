@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from master.allocator.allocate import Ledger
-from master.core import standing
+from master.core import lending, standing
 from master.core.alarms import AlarmKind
-from master.core.records import Offer, Refusal, Zone, unreserved_quantities
+from master.core.records import Offer, Refusal, Zone
 from master.core.standing import StandingEvent
-from master.core.state import Soft, State, charge_role, credit_role
+from master.core.state import Soft, State
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.framework import OfferFilter
-from protocol.resources import Resources, sum_resources
+from protocol.resources import Resources
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
+
+TAKEN_MAX = 10_000  # remembered, so that a late accept hears why it is refused
 
 K = TypeVar("K")
 E = TypeVar("E")
@@ -33,9 +35,13 @@ class OfferMade:
 
 @dataclass(frozen=True, slots=True)
 class OfferClosed:
-    """The offer was accepted, declined or rescinded: nothing of it is lent any more."""
+    """The offer was accepted, declined or rescinded: nothing of it is lent any more.
+
+    `is_taken`: it was shared, and accepted by somebody else.
+    """
 
     offer_id: OfferId
+    is_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +199,10 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     soft.offers_made += 1
     soft.offers_by_agent.setdefault(offer.agent_id, {})[offer.id] = None
     soft.offers_by_framework.setdefault(offer.framework_id, {})[offer.id] = None
-    amounts = offer.resources.quantities
-    if amounts:  # there may be volumes only
-        charge_role(soft.offered.setdefault(offer.framework_id, {}), offer.role, amounts)
-    _note_draws(soft, offer, charge_role)
-    if soft.ledger is not None:
-        soft.ledger.charge(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
+    if offer.rival_of:
+        soft.rivals.setdefault(offer.rival_of, {})[offer.id] = None
+    else:
+        lending.lend(state, offer)
     standing.note_made(state, offer)
 
 
@@ -207,16 +211,17 @@ def apply_offer_closed(state: State, event: OfferClosed) -> None:
     offer = soft.offers.pop(event.offer_id)
     _drop(soft.offers_by_agent, offer.agent_id, offer.id)
     _drop(soft.offers_by_framework, offer.framework_id, offer.id)
-    amounts = offer.resources.quantities
-    if amounts:
-        credit_role(soft.offered[offer.framework_id], offer.role, amounts)
-        if not soft.offered[offer.framework_id]:
-            del soft.offered[offer.framework_id]
-    _note_draws(soft, offer, credit_role)
-    if soft.ledger is not None:
-        soft.ledger.credit(offer.framework_id, offer.role, amounts, unreserved_quantities(offer))
     soft.alarms.cancel(AlarmKind.OFFER_OLD, (offer.id,))
+    if offer.rival_of:
+        _drop(soft.rivals, offer.rival_of, offer.id)
+    else:
+        lending.take_back(state, offer)
     standing.note_closed(state, offer)
+    if event.is_taken:
+        soft.offers_taken += 1
+        soft.taken[offer.id] = None
+        if len(soft.taken) > TAKEN_MAX:
+            del soft.taken[next(iter(soft.taken))]
 
 
 def apply_agent_refused(state: State, event: AgentRefused) -> None:
@@ -330,15 +335,6 @@ def apply_lease_runs(state: State, event: LeaseRuns) -> None:
 def drop_soft(state: State) -> None:
     """Forget all of it, at gain or loss of leadership."""
     state.soft = Soft()
-
-
-def _note_draws(
-    soft: Soft, offer: Offer, note: Callable[[dict[str, dict[str, int]], str, dict[str, int]], None]
-) -> None:
-    """Keep account of what is reserved of the offers in each role."""
-    if offer.draws:
-        drawn = sum_resources(draw.resources for draw in offer.draws)
-        note(soft.drawn, offer.role, drawn.quantities)
 
 
 def _call_pass(soft: Soft, at_ns: int) -> None:

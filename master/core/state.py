@@ -35,6 +35,9 @@ class Soft:
     is_leading: bool = False
     offers: dict[OfferId, Offer] = field(default_factory=dict)  # oldest first
     offers_made: int = 0
+    offers_taken: int = 0  # that were shared, and accepted by somebody else
+    rivals: dict[OfferId, dict[OfferId, None]] = field(default_factory=dict)  # by whose is lent
+    taken: dict[OfferId, None] = field(default_factory=dict)  # the newest of those
     offers_by_agent: dict[AgentId, dict[OfferId, None]] = field(default_factory=dict)
     offers_by_framework: dict[FrameworkId, dict[OfferId, None]] = field(default_factory=dict)
     offered: dict[FrameworkId, dict[str, dict[str, int]]] = field(default_factory=dict)  # by role
@@ -142,7 +145,9 @@ def offered_of(state: State, agent_id: AgentId) -> Resources:
     """Return what is lent out of the agent."""
     total = EMPTY
     for offer_id in state.soft.offers_by_agent.get(agent_id, ()):
-        total = total + state.soft.offers[offer_id].resources
+        offer = state.soft.offers[offer_id]
+        if not offer.rival_of:
+            total = total + offer.resources
     return total
 
 

@@ -74,6 +74,7 @@ class Totals:
     roles: tuple[RoleView, ...]
     backed_off: int  # frameworks, in any of their roles
     agents_held: int  # silent for too long, and not given up because too many are
+    offers_taken: int  # ever, by this leader: they were shared, and somebody else accepted
 
 
 def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
@@ -205,7 +206,12 @@ def view_policies(state: State, page: Page | None = None) -> tuple[PolicyView, .
     names = sorted(state.policies)
     if page is not None:
         names = page.take(names, str)
-    return tuple(PolicyView(role, listed_quantities(state.policies[role].least)) for role in names)
+    return tuple(
+        PolicyView(
+            role, listed_quantities(state.policies[role].least), state.policies[role].sharers
+        )
+        for role in names
+    )
 
 
 def totals(state: State) -> Totals:
@@ -233,6 +239,7 @@ def totals(state: State) -> Totals:
         tasks_ended=dict(state.ended_counts),
         offers=len(state.soft.offers),
         roles=view_roles(state),
+        offers_taken=state.soft.offers_taken,
         backed_off=sum(
             any(each.is_paused for each in by_role.values())
             for by_role in state.soft.back_offs.values()
@@ -352,4 +359,5 @@ def _view_offer(state: State, offer: Offer) -> OfferView:
         resources=offer.resources,
         made_ns=offer.made_ns,
         hostname=state.agents[AgentId(offer.agent_id)].hostname,
+        rival_of=offer.rival_of or "",
     )

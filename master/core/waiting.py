@@ -1,6 +1,6 @@
 """Waiting: offers that nobody answers are taken back early when somebody else asked for them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from master.allocator.demand import Want
@@ -8,12 +8,10 @@ from master.core.alarms import AlarmKind
 from master.core.draft import Draft
 from master.core.offers import take_back
 from master.core.records import Offer
-from master.core.settings import SECOND_NS
 from master.core.standing import back_off_of, demand_of, is_resting
 from master.core.state import State
 from protocol.constraints import is_admitted
 
-LOOK_NS = SECOND_NS // 2
 OFFERS_MAX = 1000  # looked at in one turn, oldest first
 WANTS_MAX = 64  # of those that wait: as some are served, others come
 
@@ -21,29 +19,46 @@ WANTS_MAX = 64  # of those that wait: as some are served, others come
 def ring_demand_waits(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     """Take back what is held too long by those that never said what they want."""
     waiting = list(islice(unmet_wants(state), WANTS_MAX))
-    if waiting:
-        draft.alarm(AlarmKind.DEMAND_WAITS, (), LOOK_NS)
+    next_ns: int | None = None
     for offer in islice(state.soft.offers.values(), OFFERS_MAX):
-        if not yields(draft, state, offer):
+        place, served = find_served(state, offer, waiting)
+        if not served:
             continue
-        for place, (want, left) in enumerate(waiting):
-            if served := serves(state, offer, want):
-                take_back(draft, state, offer)
-                waiting[place] = want, left - served
-                if left <= served:
-                    del waiting[place]
-                break
+        yields_ns = time_of_yield(state, offer, draft.settings.offer_yield_ns)
+        if yields_ns > draft.now_ns:
+            next_ns = min(next_ns or yields_ns, yields_ns)
+            continue
+        take_back(draft, state, offer)
+        want, left = waiting[place]
+        waiting[place] = want, left - served
+        if left <= served:
+            del waiting[place]
+    if next_ns is not None:
+        draft.alarm(AlarmKind.DEMAND_WAITS, (), next_ns - draft.now_ns)
 
 
-def yields(draft: Draft, state: State, offer: Offer) -> bool:
-    """Whether an offer was made without being asked for, and its holder has had time enough.
+def find_served(state: State, offer: Offer, waiting: Sequence[tuple[Want, int]]) -> tuple[int, int]:
+    """Return which of those that wait an offer would serve, and how many of its tasks.
 
-    Who used nothing of what it was offered before has none.
+    An offer that was asked for, or is shared, is nobody else's.
     """
-    if demand_of(state, offer.framework_id, offer.role) is not None:
-        return False
+    if offer.is_shared or demand_of(state, offer.framework_id, offer.role) is not None:
+        return 0, 0
+    agent = state.agents[offer.agent_id]
+    for place, (want, _) in enumerate(waiting):
+        served = want.fits(offer.resources.quantities)
+        if served and is_admitted(want.constraints, agent.id, agent):
+            return place, served
+    return 0, 0
+
+
+def time_of_yield(state: State, offer: Offer, yield_ns: int) -> int:
+    """Return until when an offer's holder may think it over.
+
+    Who used nothing of what it was offered before may not.
+    """
     is_wasteful = back_off_of(state, offer.framework_id, offer.role) is not None
-    return is_wasteful or draft.now_ns - offer.made_ns >= draft.settings.offer_yield_ns
+    return offer.made_ns if is_wasteful else offer.made_ns + yield_ns
 
 
 def unmet_wants(state: State) -> Iterator[tuple[Want, int]]:
@@ -55,10 +70,3 @@ def unmet_wants(state: State) -> Iterator[tuple[Want, int]]:
                 for want, left in zip(demand.wants, demand.left, strict=True):
                     if left:
                         yield want, left
-
-
-def serves(state: State, offer: Offer, want: Want) -> int:
-    """Return how many tasks of this size could run on an offer."""
-    agent = state.agents[offer.agent_id]
-    is_there = is_admitted(want.constraints, agent.id, agent)
-    return want.fits(offer.resources.quantities) if is_there else 0

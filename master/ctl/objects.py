@@ -131,6 +131,7 @@ def plain_offer(view: OfferView) -> Plain:
         "role": view.role,
         "resources": plain_resources(view.resources),
         "made_ns": view.made_ns,
+        "rival_of": view.rival_of,
     }
 
 
@@ -193,7 +194,8 @@ def plain_quota(view: QuotaView) -> Plain:
 
 
 def plain_policy(view: PolicyView) -> Plain:
-    return {"role": view.role, "least": _plain_quantities(view.least)}
+    least = _plain_quantities(view.least)
+    return {"role": view.role, "least": least, "sharers": view.sharers}
 
 
 def _plain_quantities(quantities: Iterable[Quantity]) -> Plain:

@@ -38,13 +38,21 @@ def set_policy(
     role: Role,
     least: Annotated[
         str, typer.Option(metavar="AMOUNTS", help="No smaller offers are made: cpus:1;mem:1GiB.")
-    ],
+    ] = "",
+    sharers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=16, metavar="N", help="How many frameworks are offered the same at once."
+        ),
+    ] = 1,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
 ) -> None:
     """Choose for a role and all below it, but for those with a policy of their own."""
-    _set(target_of(context, masters, credentials, insecure), role, least)
+    if not least and sharers == 1:
+        raise typer.BadParameter("give --least, --sharers or both")
+    _set(target_of(context, masters, credentials, insecure), role, (least, sharers))
 
 
 @app.command("remove")
@@ -56,18 +64,22 @@ def remove_policy(
     insecure: Insecure = False,
 ) -> None:
     """Let a role be offered things as the role above it is."""
-    _set(target_of(context, masters, credentials, insecure), role, "")
+    _set(target_of(context, masters, credentials, insecure), role, ("", 1))
 
 
-def _set(target: "Target", role: str, least: str) -> None:
+def _set(target: "Target", role: str, policy: tuple[str, int]) -> None:
     from master.ctl.asking import ask, run
     from master.ctl.target import MisuseError
     from protocol.messages.operator import Done, SetPolicy
     from protocol.quantities import listed_quantities, parse_quantities
 
+    least, sharers = policy
     try:
         amounts = listed_quantities(parse_quantities(least))
     except ValueError as error:
         raise MisuseError(f"--least: {error}") from None
-    run(ask(target, SetPolicy(role=role, least=amounts), Done))
-    sys.stdout.write(f"{role}: {f'least {least}' if least else 'no policy'}\n")
+    run(ask(target, SetPolicy(role=role, least=amounts, sharers=sharers), Done))
+    words = [f"least {least}"] if least else []
+    if sharers > 1:
+        words.append(f"shared by up to {sharers}")
+    sys.stdout.write(f"{role}: {', '.join(words) or 'no policy'}\n")

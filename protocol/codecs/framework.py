@@ -698,6 +698,7 @@ _OFFER__RESOURCES = _OFFER["resources"]
 _OFFER__ATTRIBUTES = _OFFER["attributes"]
 _OFFER__RESERVED = _OFFER["reserved"]
 _OFFER__VOLUMES = _OFFER["volumes"]
+_OFFER__IS_SHARED = _OFFER["isShared"]
 
 
 def read_offer(reader: Any) -> Offer:
@@ -712,6 +713,7 @@ def read_offer(reader: Any) -> Offer:
         schema.read_structs(get(_OFFER__ATTRIBUTES), read_attribute, 2),
         schema.read_structs(get(_OFFER__RESERVED), read_reservation, 12),
         schema.read_structs(get(_OFFER__VOLUMES), read_volume, 8),
+        get(_OFFER__IS_SHARED),
     )
 
 
@@ -735,6 +737,8 @@ def write_offer(message: Offer, builder: Any) -> None:
         schema.write_structs(builder, _OFFER__RESERVED, message.reserved, write_reservation)
     if message.volumes:
         schema.write_structs(builder, _OFFER__VOLUMES, message.volumes, write_volume)
+    if message.is_shared:
+        put(_OFFER__IS_SHARED, message.is_shared)
 
 
 _OFFERS = _FRAMEWORK.Offers.schema.fields
@@ -744,7 +748,7 @@ _OFFERS__OFFERS = _OFFERS["offers"]
 def read_offers(reader: Any) -> Offers:
     get = reader._get_by_field
     return Offers(
-        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 12),
+        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 13),
     )
 
 

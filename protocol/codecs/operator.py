@@ -517,6 +517,7 @@ _SET_POLICY = _OPERATOR.SetPolicy.schema.fields
 _SET_POLICY__CALL = _SET_POLICY["call"]
 _SET_POLICY__ROLE = _SET_POLICY["role"]
 _SET_POLICY__LEAST = _SET_POLICY["least"]
+_SET_POLICY__SHARERS = _SET_POLICY["sharers"]
 
 
 def read_set_policy(reader: Any) -> SetPolicy:
@@ -525,6 +526,7 @@ def read_set_policy(reader: Any) -> SetPolicy:
         get(_SET_POLICY__CALL),
         get(_SET_POLICY__ROLE),
         schema.read_structs(get(_SET_POLICY__LEAST), read_quantity, 2),
+        get(_SET_POLICY__SHARERS),
     )
 
 
@@ -536,6 +538,8 @@ def write_set_policy(message: SetPolicy, builder: Any) -> None:
         put(_SET_POLICY__ROLE, message.role)
     if message.least:
         schema.write_structs(builder, _SET_POLICY__LEAST, message.least, write_quantity)
+    if message.sharers:
+        put(_SET_POLICY__SHARERS, message.sharers)
 
 
 _LIST_POLICIES = _OPERATOR.ListPolicies.schema.fields
@@ -1209,6 +1213,7 @@ _OFFER_VIEW__ROLE = _OFFER_VIEW["role"]
 _OFFER_VIEW__RESOURCES = _OFFER_VIEW["resources"]
 _OFFER_VIEW__MADE_NS = _OFFER_VIEW["madeNs"]
 _OFFER_VIEW__HOSTNAME = _OFFER_VIEW["hostname"]
+_OFFER_VIEW__RIVAL_OF = _OFFER_VIEW["rivalOf"]
 
 
 def read_offer_view(reader: Any) -> OfferView:
@@ -1221,6 +1226,7 @@ def read_offer_view(reader: Any) -> OfferView:
         read_resources(get(_OFFER_VIEW__RESOURCES)),
         get(_OFFER_VIEW__MADE_NS),
         get(_OFFER_VIEW__HOSTNAME),
+        get(_OFFER_VIEW__RIVAL_OF),
     )
 
 
@@ -1240,6 +1246,8 @@ def write_offer_view(message: OfferView, builder: Any) -> None:
         put(_OFFER_VIEW__MADE_NS, message.made_ns)
     if message.hostname:
         put(_OFFER_VIEW__HOSTNAME, message.hostname)
+    if message.rival_of:
+        put(_OFFER_VIEW__RIVAL_OF, message.rival_of)
 
 
 _QUOTA_VIEW = _OPERATOR.QuotaView.schema.fields
@@ -1278,6 +1286,7 @@ def write_quota_view(message: QuotaView, builder: Any) -> None:
 _POLICY_VIEW = _OPERATOR.PolicyView.schema.fields
 _POLICY_VIEW__ROLE = _POLICY_VIEW["role"]
 _POLICY_VIEW__LEAST = _POLICY_VIEW["least"]
+_POLICY_VIEW__SHARERS = _POLICY_VIEW["sharers"]
 
 
 def read_policy_view(reader: Any) -> PolicyView:
@@ -1285,6 +1294,7 @@ def read_policy_view(reader: Any) -> PolicyView:
     return PolicyView(
         get(_POLICY_VIEW__ROLE),
         schema.read_structs(get(_POLICY_VIEW__LEAST), read_quantity, 2),
+        get(_POLICY_VIEW__SHARERS),
     )
 
 
@@ -1294,6 +1304,8 @@ def write_policy_view(message: PolicyView, builder: Any) -> None:
         put(_POLICY_VIEW__ROLE, message.role)
     if message.least:
         schema.write_structs(builder, _POLICY_VIEW__LEAST, message.least, write_quantity)
+    if message.sharers:
+        put(_POLICY_VIEW__SHARERS, message.sharers)
 
 
 _ROLE_VIEW = _OPERATOR.RoleView.schema.fields
@@ -1525,7 +1537,7 @@ def read_offer_list(reader: Any) -> OfferList:
     get = reader._get_by_field
     return OfferList(
         get(_OFFER_LIST__CALL),
-        schema.read_structs(get(_OFFER_LIST__OFFERS), read_offer_view, 10),
+        schema.read_structs(get(_OFFER_LIST__OFFERS), read_offer_view, 11),
         get(_OFFER_LIST__IS_MORE),
     )
 
@@ -1627,7 +1639,7 @@ def read_policies(reader: Any) -> Policies:
     get = reader._get_by_field
     return Policies(
         get(_POLICIES__CALL),
-        schema.read_structs(get(_POLICIES__POLICIES), read_policy_view, 2),
+        schema.read_structs(get(_POLICIES__POLICIES), read_policy_view, 3),
         get(_POLICIES__IS_MORE),
     )
 
@@ -2110,7 +2122,7 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
         read_unreserve_by_operator,
         8,
     ),
-    "setPolicy": (_OPERATOR_MESSAGE__SET_POLICY, read_set_policy, 3),
+    "setPolicy": (_OPERATOR_MESSAGE__SET_POLICY, read_set_policy, 4),
     "listPolicies": (_OPERATOR_MESSAGE__LIST_POLICIES, read_list_policies, 2),
     "policies": (_OPERATOR_MESSAGE__POLICIES, read_policies, 3),
     "showGuard": (_OPERATOR_MESSAGE__SHOW_GUARD, read_show_guard, 1),

@@ -198,6 +198,7 @@ class Offer:
     attributes: tuple[Attribute, ...] = ()
     reserved: tuple[Reservation, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    is_shared: bool = False
 
 
 @record

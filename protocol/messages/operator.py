@@ -138,6 +138,7 @@ class SetPolicy:
     call: int = 0
     role: str = ""
     least: tuple[Quantity, ...] = ()
+    sharers: int = 0
 
 
 @record
@@ -331,6 +332,7 @@ class OfferView:
     resources: Resources = EMPTY
     made_ns: int = 0
     hostname: str = ""
+    rival_of: str = ""
 
 
 @record
@@ -346,6 +348,7 @@ class QuotaView:
 class PolicyView:
     role: str = ""
     least: tuple[Quantity, ...] = ()
+    sharers: int = 0
 
 
 @record

@@ -15,7 +15,15 @@ REFUSE_S = 5.0  # resources that are too small now may have grown by then
 REFUSE_LEFT_S = 3600.0  # nothing is wanted any more
 # These leave the instance to be placed elsewhere; any other refusal would be repeated for ever.
 PASSING = frozenset(
-    {"UNKNOWN_OFFER", "LOST_OFFER", "OVERLOADED", "AGENT_NOT_LINKED", "UNKNOWN_AGENT", "INTERNAL"}
+    {
+        "UNKNOWN_OFFER",
+        "OFFER_TAKEN",
+        "LOST_OFFER",
+        "OVERLOADED",
+        "AGENT_NOT_LINKED",
+        "UNKNOWN_AGENT",
+        "INTERNAL",
+    }
 )
 SIGKILL = 9
 REMEDIES = {"SECRET_NEEDED": "; give --credentials FILE"}

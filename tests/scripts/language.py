@@ -256,8 +256,9 @@ class Script(Duties, Reserving):
         self.submit(SetQuota(words[0], guarantee, limit, "force" in words))
 
     def do_policy(self, words: list[str], options: Options) -> None:
-        """policy ROLE [least=cpus:1;mem:1GiB]; nothing: none"""
-        self.submit(SetPolicy(words[0], parse_quantities(options.get("least", ""))))
+        """policy ROLE [least=cpus:1;mem:1GiB] [sharers=2]; nothing: none"""
+        least = parse_quantities(options.get("least", ""))
+        self.submit(SetPolicy(words[0], least, int(options.get("sharers", "1"))))
 
     def do_lift(self, words: list[str], options: Options) -> None:
         """lift DURATION: of the guard against giving many agents up at once"""

@@ -76,7 +76,8 @@ def _offers(state: State, names: Names) -> Iterator[str]:
     for each in view.view_offers(state):
         name = names.offer(each.offer_id)
         to = names.framework(each.framework_id)
-        yield f"{name} {to} {each.agent_id} {amounts(each.resources)}"
+        rival = f" rival of {names.offer(each.rival_of)}" if each.rival_of else ""
+        yield f"{name} {to} {each.agent_id} {amounts(each.resources)}{rival}"
 
 
 def _reservations(state: State, names: Names) -> Iterator[str]:
@@ -131,4 +132,6 @@ def _demands(state: State, names: Names) -> Iterator[str]:
 
 def _policies(state: State, names: Names) -> Iterator[str]:
     for each in view.view_policies(state):
-        yield f"{each.role} least {format_quantities(amounts_of(each.least)) or 'nothing'}"
+        least = format_quantities(amounts_of(each.least)) or "nothing"
+        shared = f" sharers {each.sharers}" if each.sharers > 1 else ""
+        yield f"{each.role} least {least}{shared}"

@@ -1,8 +1,10 @@
 """In whatever order things happen, the invariants hold and the log alone makes the same state."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +17,9 @@ from master.core.frameworks import (
     TeardownFramework,
 )
 from master.core.offers import AcceptOffers, DeclineOffers
+from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
+from master.core.requests import RequestResources
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS, Settings
 from master.core.snapshot import digest, dump, load
@@ -29,10 +33,14 @@ from protocol.messages.framework import (
     KillTask,
     LaunchTask,
     Operation,
+    Request,
     Revive,
     Suppress,
+    Want,
 )
-from protocol.messages.values import TaskState
+from protocol.messages.values import Constraint, TaskState
+from protocol.quantities import listed_quantities
+from protocol.resources import parse_resources
 from tests.unit.master.leader import Leader, description, registration, status, subscription
 
 # A step is a verb and three numbers, from which it chooses among what there is: small numbers make
@@ -172,6 +180,23 @@ class Chaos:
         limit = {"cpus": 2000 + b * 500, "ports": b * 1000} if c % 2 else {}
         self.leader.submit(SetQuota(ROLES[a % 3], guarantee, limit, is_forced=c % 3 == 0))
 
+    def policy(self, a: int, b: int, c: int) -> None:
+        least = {"cpus": b % 4 * 500} if a % 2 else {}
+        self.leader.submit(SetPolicy(ROLES[a % 3], least, c % 4))
+
+    def request(self, a: int, b: int, c: int) -> None:
+        constraint = Constraint("agent", (f"a{c % 3}",), is_negated=bool(b % 2))
+        wants = [
+            Want(
+                listed_quantities(parse_resources(DEMANDS[(b + n) % 4]).quantities),
+                (c + n) % 4,
+                (constraint,) * (c % 2),
+            )
+            for n in range(a % 3)
+        ]
+        call = Request(1, ROLES[b % 3], tuple(wants))
+        self.leader.submit(RequestResources(self._framework(a), call))
+
     def teardown(self, a: int, b: int, c: int) -> None:
         if b % 9 == 0:
             self.leader.submit(TeardownFramework(self._framework(a), "op" * (c % 2)))
@@ -192,12 +217,24 @@ class Chaos:
         return known[-1 - number % 3] if len(known) > number % 3 else FrameworkId("fw-0")
 
 
+OFTEN = ("advance", "agent", "framework", "accept", "accept", "update", "update", "request")
 VERBS = [name for name in vars(Chaos) if name[0] != "_" and name != "run"]
 NUMBERS = st.integers(0, 41)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            [*VERBS, "advance", "agent", "framework", "accept", "accept", "update", "update"]
+            [
+                *VERBS,
+                "advance",
+                "agent",
+                "framework",
+                "accept",
+                "accept",
+                "update",
+                "update",
+                "request",
+                "policy",
+            ]
         ),
         NUMBERS,
         NUMBERS,
@@ -219,6 +256,19 @@ def test_any_history_can_be_replayed(steps: list[Step]) -> None:
     invariants.check(replayed)
     assert digest(replayed) == digest(state)
     assert digest(load(dump(state))) == digest(state)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_long_history_can_be_replayed(seed: int) -> None:
+    """Chance goes where a search for small examples does not: many things open at once."""
+    rng = random.Random(seed)
+    chaos = Chaos()
+    for step in [("agent", 0, 0, 0), ("framework", 0, 1, 1), ("advance", 1, 0, 0)]:
+        chaos.run(step)
+    for _ in range(rng.randint(20, 80)):
+        numbers = rng.randint(0, 41), rng.randint(0, 41), rng.randint(0, 41)
+        chaos.run((rng.choice([*VERBS, *OFTEN]), *numbers))
+    assert digest(chaos.leader.replay()) == digest(chaos.leader.state)
 
 
 @given(STEPS, STEPS)
