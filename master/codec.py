@@ -41,6 +41,9 @@ from master.core.events import (
     VolumeResizing,
     VolumeSettled,
     WeightSet,
+    WindowBegun,
+    WindowEnded,
+    WindowScheduled,
 )
 from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
@@ -1050,6 +1053,81 @@ def write_guard_lifted(message: GuardLifted, builder: Any) -> None:
         put(_GUARD_LIFTED__UNTIL_NS, message.until_ns)
 
 
+_WINDOW_SCHEDULED = _EVENTS.WindowScheduled.schema.fields
+_WINDOW_SCHEDULED__NAME = _WINDOW_SCHEDULED["name"]
+_WINDOW_SCHEDULED__AGENTS = _WINDOW_SCHEDULED["agents"]
+_WINDOW_SCHEDULED__START_NS = _WINDOW_SCHEDULED["startNs"]
+_WINDOW_SCHEDULED__END_NS = _WINDOW_SCHEDULED["endNs"]
+_WINDOW_SCHEDULED__GRACE_NS = _WINDOW_SCHEDULED["graceNs"]
+_WINDOW_SCHEDULED__BY = _WINDOW_SCHEDULED["by"]
+
+
+def read_window_scheduled(reader: Any) -> WindowScheduled:
+    get = reader._get_by_field
+    return WindowScheduled(
+        get(_WINDOW_SCHEDULED__NAME),
+        tuple(get(_WINDOW_SCHEDULED__AGENTS)),
+        get(_WINDOW_SCHEDULED__START_NS),
+        get(_WINDOW_SCHEDULED__END_NS),
+        get(_WINDOW_SCHEDULED__GRACE_NS),
+        get(_WINDOW_SCHEDULED__BY),
+    )
+
+
+def write_window_scheduled(message: WindowScheduled, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_WINDOW_SCHEDULED__NAME, message.name)
+    if message.agents:
+        schema.write_values(builder, _WINDOW_SCHEDULED__AGENTS, message.agents)
+    if message.start_ns:
+        put(_WINDOW_SCHEDULED__START_NS, message.start_ns)
+    if message.end_ns:
+        put(_WINDOW_SCHEDULED__END_NS, message.end_ns)
+    if message.grace_ns:
+        put(_WINDOW_SCHEDULED__GRACE_NS, message.grace_ns)
+    if message.by:
+        put(_WINDOW_SCHEDULED__BY, message.by)
+
+
+_WINDOW_BEGUN = _EVENTS.WindowBegun.schema.fields
+_WINDOW_BEGUN__NAME = _WINDOW_BEGUN["name"]
+
+
+def read_window_begun(reader: Any) -> WindowBegun:
+    get = reader._get_by_field
+    return WindowBegun(
+        get(_WINDOW_BEGUN__NAME),
+    )
+
+
+def write_window_begun(message: WindowBegun, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_WINDOW_BEGUN__NAME, message.name)
+
+
+_WINDOW_ENDED = _EVENTS.WindowEnded.schema.fields
+_WINDOW_ENDED__NAME = _WINDOW_ENDED["name"]
+_WINDOW_ENDED__BY = _WINDOW_ENDED["by"]
+
+
+def read_window_ended(reader: Any) -> WindowEnded:
+    get = reader._get_by_field
+    return WindowEnded(
+        get(_WINDOW_ENDED__NAME),
+        get(_WINDOW_ENDED__BY),
+    )
+
+
+def write_window_ended(message: WindowEnded, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_WINDOW_ENDED__NAME, message.name)
+    if message.by:
+        put(_WINDOW_ENDED__BY, message.by)
+
+
 _LOG_RESTORED = _EVENTS.LogRestored.schema.fields
 _LOG_RESTORED__LAUNCHES_SKIPPED = _LOG_RESTORED["launchesSkipped"]
 _LOG_RESTORED__FRAMEWORKS_SKIPPED = _LOG_RESTORED["frameworksSkipped"]
@@ -1131,6 +1209,9 @@ _EVENT__VOLUME_SETTLED = _EVENT["volumeSettled"]
 _EVENT__VOLUME_GONE = _EVENT["volumeGone"]
 _EVENT__OPERATION_UPDATED = _EVENT["operationUpdated"]
 _EVENT__OPERATION_ACKNOWLEDGED = _EVENT["operationAcknowledged"]
+_EVENT__WINDOW_SCHEDULED = _EVENT["windowScheduled"]
+_EVENT__WINDOW_BEGUN = _EVENT["windowBegun"]
+_EVENT__WINDOW_ENDED = _EVENT["windowEnded"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -1175,6 +1256,9 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "volumeGone": (_EVENT__VOLUME_GONE, read_volume_gone, 2),
     "operationUpdated": (_EVENT__OPERATION_UPDATED, read_operation_updated, 7),
     "operationAcknowledged": (_EVENT__OPERATION_ACKNOWLEDGED, read_operation_acknowledged, 2),
+    "windowScheduled": (_EVENT__WINDOW_SCHEDULED, read_window_scheduled, 6),
+    "windowBegun": (_EVENT__WINDOW_BEGUN, read_window_begun, 1),
+    "windowEnded": (_EVENT__WINDOW_ENDED, read_window_ended, 2),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -1219,6 +1303,9 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     VolumeGone: (_EVENT__VOLUME_GONE, write_volume_gone),
     OperationUpdated: (_EVENT__OPERATION_UPDATED, write_operation_updated),
     OperationAcknowledged: (_EVENT__OPERATION_ACKNOWLEDGED, write_operation_acknowledged),
+    WindowScheduled: (_EVENT__WINDOW_SCHEDULED, write_window_scheduled),
+    WindowBegun: (_EVENT__WINDOW_BEGUN, write_window_begun),
+    WindowEnded: (_EVENT__WINDOW_ENDED, write_window_ended),
 }
 
 

@@ -42,6 +42,9 @@ struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neith
 struct DrainBegun { agentId @0 :Text; by @1 :Text; killNs @2 :Int64; graceNs @3 :Int64; marksGone @4 :Bool; }   # killNs: when its tasks are killed
 struct AgentDeclaredGone { agentId @0 :Text; by @1 :Text; }              # its tasks are dead; it may not come back
 struct GuardLifted { by @0 :Text; untilNs @1 :Int64; }        # until then silent agents are given up however many they are
+struct WindowScheduled { name @0 :Text; agents @1 :List(Text); startNs @2 :Int64; endNs @3 :Int64; graceNs @4 :Int64; by @5 :Text; }   # endNs 0: until it is ended
+struct WindowBegun { name @0 :Text; }                                    # its agents drain
+struct WindowEnded { name @0 :Text; by @1 :Text; }                       # by: who ended it early; those that drain for it are active again
 struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
 struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
 
@@ -66,5 +69,6 @@ struct Event { union {
   volumeCreated @36 :VolumeCreated; volumeResizing @37 :VolumeResizing; volumeDoomed @38 :VolumeDoomed;
   volumeSettled @39 :VolumeSettled; volumeGone @40 :VolumeGone;
   operationUpdated @41 :OperationUpdated; operationAcknowledged @42 :OperationAcknowledged;
+  windowScheduled @43 :WindowScheduled; windowBegun @44 :WindowBegun; windowEnded @45 :WindowEnded;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

@@ -10,6 +10,7 @@ from master.core.frameworks import (
     SubscribeFramework,
     TeardownFramework,
 )
+from master.core.inverse import AnswerInverseOffers
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.operations import AcknowledgeOperations, ReconcileOperations
@@ -32,6 +33,7 @@ from protocol.messages.agent import RegisterAgent as Registration
 from protocol.messages.framework import (
     Accept,
     Acknowledge,
+    AnswerInverse,
     CallDone,
     Decline,
     FrameworkMessage,
@@ -254,6 +256,8 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return ReconcileTasks(framework, message.tasks)
         case Teardown():
             return TeardownFramework(framework)
+        case AnswerInverse():
+            return AnswerInverseOffers(framework, message)
         case Leave():
             return LeaveFramework(framework)
         case _:

@@ -35,6 +35,7 @@ from protocol.messages.operator import (
     ListRoles,
     ListTasks,
     ListVolumes,
+    ListWindows,
     OfferList,
     OperatorMessage,
     Policies,
@@ -44,6 +45,7 @@ from protocol.messages.operator import (
     ShowGuard,
     Tasks,
     Volumes,
+    Windows,
 )
 from rlog.answers import Outcome, Submit, reason_of
 from rlog.operators import LogDesk, LogQuestion, failed
@@ -60,9 +62,19 @@ List: TypeAlias = (
     | ListPolicies
     | ListReservations
     | ListVolumes
+    | ListWindows
 )
 Page: TypeAlias = (
-    Agents | Frameworks | Tasks | OfferList | Roles | Quotas | Policies | Reservations | Volumes
+    Agents
+    | Frameworks
+    | Tasks
+    | OfferList
+    | Roles
+    | Quotas
+    | Policies
+    | Reservations
+    | Volumes
+    | Windows
 )
 
 
@@ -196,6 +208,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view.view_policies(state, page)
         case ListVolumes():
             return view_volumes(state, page)
+        case ListWindows():
+            return view.view_windows(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -220,6 +234,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return Policies(request.call, items, is_more)
         case ListVolumes():
             return Volumes(request.call, items, is_more)
+        case ListWindows():
+            return Windows(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:

@@ -15,6 +15,8 @@ from master.core.effects import (
     RefuseAgent,
     RemoveVolumes,
     SendAcknowledge,
+    SendInverseOffers,
+    SendInverseRescinded,
     SendKill,
     SendLaunch,
     SendOffers,
@@ -38,6 +40,8 @@ from protocol.messages.agent import (
 from protocol.messages.framework import (
     FrameworkFailed,
     FrameworkMessage,
+    InverseOffers,
+    InverseRescinded,
     Offers,
     OperationUpdates,
     Rescinded,
@@ -54,6 +58,8 @@ ITEMS_MAX = 256  # in one message; a frame stays far below what links take
 LISTS = {
     Offers: "offers",
     Rescinded: "offers",
+    InverseOffers: "offers",
+    InverseRescinded: "offers",
     Updates: "statuses",
     LaunchTasks: "launches",
     KillTasks: "kills",
@@ -99,6 +105,10 @@ class Performer:
             case SendRescinded():
                 self._probe.offers("rescinded", len(effect.offers))
                 self._to_framework(effect, Rescinded(effect.offers))
+            case SendInverseOffers():
+                self._to_framework(effect, InverseOffers(effect.offers))
+            case SendInverseRescinded():
+                self._to_framework(effect, InverseRescinded(effect.offers))
             case SendUpdates():
                 self._to_framework(effect, Updates(effect.statuses))
             case SendOperations():
@@ -144,7 +154,12 @@ class Performer:
 
     def _to_framework(
         self,
-        effect: SendOffers | SendRescinded | SendUpdates | SendOperations,
+        effect: SendOffers
+        | SendRescinded
+        | SendInverseOffers
+        | SendInverseRescinded
+        | SendUpdates
+        | SendOperations,
         message: FrameworkMessage,
     ) -> None:
         link = self._sessions.frameworks.link_of(effect.framework_id)

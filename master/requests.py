@@ -6,6 +6,7 @@ from master.core.absence import LiftGuard
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
+from master.core.maintenance import EndWindow, ScheduleWindow
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
@@ -24,8 +25,10 @@ from protocol.messages.operator import (
 from protocol.messages.operator import DeactivateAgent as DeactivateCall
 from protocol.messages.operator import DeclareGone as DeclareGoneCall
 from protocol.messages.operator import DrainAgent as DrainCall
+from protocol.messages.operator import EndWindow as EndWindowCall
 from protocol.messages.operator import LiftGuard as LiftGuardCall
 from protocol.messages.operator import ReserveByOperator as ReserveCall
+from protocol.messages.operator import ScheduleWindow as ScheduleWindowCall
 from protocol.messages.operator import SetPolicy as SetPolicyCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
@@ -43,6 +46,8 @@ Change: TypeAlias = (
     | UnreserveCall
     | ChangeVolume
     | LiftGuardCall
+    | ScheduleWindowCall
+    | EndWindowCall
     | DutyCall
 )
 
@@ -70,6 +75,17 @@ def command_of(request: Change, peer: Link) -> Command:
             return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
         case ChangeVolume():
             return ChangeVolumeByOperator(request, peer.principal)
+        case ScheduleWindowCall():
+            return ScheduleWindow(
+                name=request.name,
+                agents=request.agents,
+                start_ns=request.start_ns,
+                end_ns=request.end_ns,
+                grace_ns=request.grace_ns,
+                by=peer.principal or peer.name,
+            )
+        case EndWindowCall():
+            return EndWindow(request.name, peer.principal or peer.name)
         case LiftGuardCall():
             return LiftGuard(peer.principal or peer.name, request.for_ns)
         case _:

@@ -11,6 +11,7 @@ struct Subscribe {
   failoverTimeoutNs @7 :Int64;    # how long its tasks live on without it
   labels @8 :List(V.Label);
   filters @9 :List(OfferFilter);  # of the offers that it can use, those that one of the filters of their role lets through; none: all
+  takesInverse @10 :Bool;         # it understands inverse offers
 }
 struct OfferFilter { role @0 :Text; constraints @1 :List(V.Constraint); least @2 :List(V.Quantity); }   # no role: in all of them
 struct Subscribed { call @0 :UInt64; frameworkId @1 :Text; tasks @2 :List(V.TaskStatus); }  # tasks: all that are not terminal
@@ -61,7 +62,15 @@ struct Offer {
   reserved @7 :List(V.Reservation);   # parts of `resources` that are reserved
   volumes @8 :List(V.Volume);         # not in `resources`
   isShared @9 :Bool;              # others may be offered the same: the first accept has it
+  unavailableNs @10 :Int64; availableNs @11 :Int64;   # when its agent is going to be emptied, and when it is back; 0: not known
 }
+struct InverseOffer {                                 # please have nothing on this agent at that time
+  offerId @0 :Text; agentId @1 :Text; hostname @2 :Text;
+  unavailableNs @3 :Int64; availableNs @4 :Int64; tasks @5 :List(Text);   # of the framework, there; at most a thousand of them
+}
+struct InverseOffers { offers @0 :List(InverseOffer); }
+struct InverseRescinded { offers @0 :List(Text); }    # it need not go, or has gone
+struct AnswerInverse { call @0 :UInt64; offers @1 :List(Text); isAccepted @2 :Bool; refuseNs @3 :Int64; }   # a word to the operator; refuseNs: until it is asked again
 struct Offers { offers @0 :List(Offer); }
 struct Rescinded { offers @0 :List(Text); }
 struct Updates { statuses @0 :List(V.TaskStatus); }           # acknowledge each whose sequence is not 0
@@ -87,4 +96,5 @@ struct FrameworkMessage { union {
   request @19 :Request;
   operationUpdates @20 :OperationUpdates; acknowledgeOperations @21 :AcknowledgeOperations;
   reconcileOperations @22 :ReconcileOperations;
+  inverseOffers @23 :InverseOffers; inverseRescinded @24 :InverseRescinded; answerInverse @25 :AnswerInverse;
 } }

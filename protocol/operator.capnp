@@ -34,6 +34,9 @@ struct DeactivateAgent { call @0 :UInt64; agentId @1 :Text; }          # offer n
 struct ActivateAgent { call @0 :UInt64; agentId @1 :Text; }            # the end of a deactivation, or of a drain
 struct DrainAgent { call @0 :UInt64; agentId @1 :Text; graceNs @2 :Int64; deadlineNs @3 :Int64; marksGone @4 :Bool; }   # deadlineNs: from now until its tasks are killed
 struct DeclareGone { call @0 :UInt64; agentId @1 :Text; }              # an agent that is away never comes back, and its tasks are dead
+struct ScheduleWindow { call @0 :UInt64; name @1 :Text; agents @2 :List(Text); startNs @3 :Int64; endNs @4 :Int64; graceNs @5 :Int64; }   # endNs 0: until it is ended
+struct EndWindow { call @0 :UInt64; name @1 :Text; }
+struct ListWindows { call @0 :UInt64; after @1 :Text; }
 struct ShowGuard { call @0 :UInt64; }
 struct LiftGuard { call @0 :UInt64; forNs @1 :Int64; }                 # give silent agents up however many they are; 0: no more
 # Changes of who leads and who belongs are answered when they are committed.
@@ -61,6 +64,11 @@ struct AgentView {
   attributes @7 :List(V.Attribute); tasks @8 :UInt32; registeredNs @9 :Int64; version @10 :Text; isolation @11 :List(Text);
   duty @12 :Text;                 # active, deactivated, draining, drained or gone
   by @13 :Text; drainNs @14 :Int64; killNs @15 :Int64; marksGone @16 :Bool;    # of a drain: whose, since when, when its tasks are killed
+  asked @17 :UInt32; accepted @18 :UInt32; declined @19 :UInt32;               # frameworks that were asked to give it back, and what they said
+}
+struct WindowView {
+  name @0 :Text; startNs @1 :Int64; endNs @2 :Int64; isBegun @3 :Bool; by @4 :Text; graceNs @5 :Int64;
+  agents @6 :UInt32; drained @7 :UInt32; tasks @8 :UInt32; asked @9 :UInt32; accepted @10 :UInt32; declined @11 :UInt32; members @12 :List(Text);
 }
 struct FrameworkView {
   frameworkId @0 :Text; name @1 :Text; principal @2 :Text; user @3 :Text; roles @4 :List(Text); state @5 :Text;
@@ -93,6 +101,7 @@ struct Policies { call @0 :UInt64; policies @1 :List(PolicyView); isMore @2 :Boo
 struct ZoneView { zone @0 :Text; agents @1 :UInt32; absent @2 :UInt32; isHeld @3 :Bool; }   # zone: empty for agents without one
 struct GuardView { call @0 :UInt64; zones @1 :List(ZoneView); waiting @2 :UInt32; liftedUntilNs @3 :Int64; }   # waiting: agents that are silent for too long
 struct Volumes { call @0 :UInt64; volumes @1 :List(VolumeView); isMore @2 :Bool; }
+struct Windows { call @0 :UInt64; windows @1 :List(WindowView); isMore @2 :Bool; }
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -125,4 +134,5 @@ struct OperatorMessage { union {
   setPolicy @43 :SetPolicy; listPolicies @44 :ListPolicies; policies @45 :Policies;
   showGuard @46 :ShowGuard; liftGuard @47 :LiftGuard; guardView @48 :GuardView;
   listVolumes @49 :ListVolumes; volumes @50 :Volumes; changeVolume @51 :ChangeVolume;
+  scheduleWindow @52 :ScheduleWindow; endWindow @53 :EndWindow; listWindows @54 :ListWindows; windows @55 :Windows;
 } }

@@ -6,6 +6,7 @@ from dataclasses import replace
 from protocol.errors import Overloaded
 from protocol.messages.framework import (
     Accept,
+    AnswerInverse,
     Decline,
     KillTask,
     KillTasksCall,
@@ -26,6 +27,7 @@ OPERATION = "/"  # begins no task's id
 Call = (
     Accept
     | Decline
+    | AnswerInverse
     | Request
     | Revive
     | Suppress
@@ -100,11 +102,11 @@ class Calls:
     def interrupt(self) -> None:
         """The link broke: nobody knows what became of what was sent over it.
 
-        Offers end with the link, so declines are void, and accepts are in doubt until a task or an
-        operation of theirs is found or known not to exist. Everything else can be repeated.
+        Offers end with the link, so answers to them are void, and accepts are in doubt until a task
+        or an operation of theirs is found or known not to exist. Everything else can be repeated.
         """
         for number, call in tuple(self._waiting.items()):
-            if isinstance(call, Decline) or number in self._internal:
+            if isinstance(call, Decline | AnswerInverse) or number in self._internal:
                 self.settle(number)
             elif isinstance(call, Accept):
                 if traces := traces_of(call):
@@ -114,7 +116,8 @@ class Calls:
 
     def repeatable(self) -> list[Call]:
         """Return what to send again on a new link, in order."""
-        return [call for call in self._waiting.values() if not isinstance(call, Accept | Decline)]
+        void = Accept | Decline | AnswerInverse
+        return [call for call in self._waiting.values() if not isinstance(call, void)]
 
     def believe(self, traces: Iterable[str]) -> list[int]:
         """These exist: settle the accepts in doubt that made them, return their numbers."""

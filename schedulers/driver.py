@@ -14,10 +14,13 @@ from protocol.master_links import MasterLinks
 from protocol.messages.framework import (
     Accept,
     AcknowledgeOperations,
+    AnswerInverse,
     CallDone,
     Decline,
     FrameworkFailed,
     FrameworkMessage,
+    InverseOffers,
+    InverseRescinded,
     Leave,
     Offer,
     Offers,
@@ -162,6 +165,10 @@ class Driver(Verbs):
                 self._tell(self._scheduler.offered, offers)
             case Rescinded(ids):
                 self._rescind(ids)
+            case InverseOffers(asked):
+                self._tell(self._scheduler.asked_to_leave, asked)
+            case InverseRescinded(ids):
+                self._tell(self._scheduler.may_stay, ids)
             case Updates(statuses):
                 for status in statuses:
                     self._updated(status)
@@ -232,7 +239,7 @@ class Driver(Verbs):
         call = self._calls.add(call)
         if self.is_subscribed:
             self._send(call)
-        elif isinstance(call, Decline):
+        elif isinstance(call, Decline | AnswerInverse):
             self._calls.settle(call.call)  # offers end with the link
         elif isinstance(call, Accept):
             asyncio.get_running_loop().call_soon(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from protocol.credentials import Credentials, load_credentials
 from protocol.handshake import LinkIdentity
-from protocol.messages.framework import Offer, OfferFilter, Subscribe
+from protocol.messages.framework import InverseOffer, Offer, OfferFilter, Subscribe
 from protocol.messages.link import LinkRole
 from protocol.messages.values import Label, OperationStatus, TaskStatus
 
@@ -60,6 +60,7 @@ class Framework:
             failover_timeout_ns=int(self.failover_timeout_s * 1e9),
             labels=self.labels,
             filters=self.filters,
+            takes_inverse=True,
         )
 
     def identify(self) -> LinkIdentity:
@@ -99,6 +100,15 @@ class Scheduler:
 
     def rescinded(self, driver: Driver, offers: Sequence[str]) -> None:
         """These offers are void."""
+
+    def asked_to_leave(self, driver: Driver, offers: Sequence[InverseOffer]) -> None:
+        """Agents are going to be emptied: have left by then, and answer whether you shall.
+
+        By default nothing is answered, and what is still there then is killed.
+        """
+
+    def may_stay(self, driver: Driver, offers: Sequence[str]) -> None:
+        """These inverse offers are void: their agents stay, or have nothing of ours any more."""
 
     def updated(self, driver: Driver, status: TaskStatus) -> None:
         """A task's state changed, once for each change; acknowledged when this returns.

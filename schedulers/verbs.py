@@ -9,6 +9,7 @@ from typing import cast
 
 from protocol.messages.framework import (
     Accept,
+    AnswerInverse,
     Decline,
     KillTask,
     KillTasksCall,
@@ -58,6 +59,10 @@ class Verbs:
     def decline(self, offers: Sequence[Offer | str], refuse_s: float = 0.0) -> int:
         """Give offers back; not offered again for `refuse_s` (0: the masters' default)."""
         return self._use(offers, Decline(0, ids_of(offers), _ns(refuse_s)))
+
+    def answer(self, asked: Sequence[str], *, is_leaving: bool, refuse_s: float = 0.0) -> int:
+        """Say of inverse offers whether we shall leave in time; if not, we are asked again."""
+        return self._call(AnswerInverse(0, tuple(asked), is_leaving, _ns(refuse_s)))
 
     def request(self, wants: Sequence[Want], role: str = "") -> int:
         """Say what would be run by now: offers come for that, and for nothing else.

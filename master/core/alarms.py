@@ -25,3 +25,5 @@ class AlarmKind(IntEnum):
     ABSENCE = 17
     VOLUME_UNANSWERED = 18
     OPERATION_UNANSWERED = 19
+    INVERSE = 20
+    WINDOW = 21

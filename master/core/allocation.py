@@ -32,6 +32,7 @@ from master.core.state import (
     held_by_role,
     idle_of,
     shared_capacity,
+    unavailability_of,
 )
 from master.core.wishes import Wishes
 from protocol.ids import AgentId, FrameworkId, OfferId
@@ -254,6 +255,7 @@ def _draft_offer(draft: Draft, state: State, offer: Offer) -> None:
 def offer_of(state: State, offer: Offer) -> wire.Offer:
     """Return the offer as the framework sees it."""
     agent = state.agents[offer.agent_id]
+    absence = unavailability_of(state, agent)
     return wire.Offer(
         offer_id=offer.id,
         agent_id=agent.id,
@@ -270,4 +272,6 @@ def offer_of(state: State, offer: Offer) -> wire.Offer:
             for name in offer.volumes
         ),
         is_shared=offer.is_shared,
+        unavailable_ns=absence.from_ns if absence else 0,
+        available_ns=absence.until_ns if absence else 0,
     )

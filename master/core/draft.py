@@ -13,6 +13,8 @@ from master.core.effects import (
     RefuseAgent,
     RemoveVolumes,
     SendAcknowledge,
+    SendInverseOffers,
+    SendInverseRescinded,
     SendKill,
     SendLaunch,
     SendOffers,
@@ -28,7 +30,7 @@ from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
-from protocol.messages.framework import Offer, Subscribed
+from protocol.messages.framework import InverseOffer, Offer, Subscribed
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceReply, SpaceTouched
 
@@ -72,6 +74,8 @@ class Draft:
     launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
+    inverse_offers: dict[FrameworkId, list[InverseOffer]] = field(default_factory=dict)
+    inverse_rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
     touched: list[SpaceTouched] = field(default_factory=list)
     closed: dict[OfferId, None] = field(default_factory=dict)
     notices: list[TellHeld] = field(default_factory=list)
@@ -106,6 +110,8 @@ class Draft:
                 yield SendLaunch(agent_id, part)
         yield from _parcels(SendKill, self.kills)
         yield from _parcels(SendOffers, self.offers)
+        yield from _parcels(SendInverseRescinded, self.inverse_rescinded)
+        yield from _parcels(SendInverseOffers, self.inverse_offers)
         yield from self.touched
 
 

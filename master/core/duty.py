@@ -12,6 +12,7 @@ from master.core.events import (
     AgentDeclaredGone,
     DrainBegun,
 )
+from master.core.inverse import ask_soon
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Agent, Declaration, Drain, Task
@@ -96,6 +97,7 @@ def decide_activate(
         return Decision()
     draft = Draft(now_ns, settings)
     draft.events.append(AgentActivated(agent.id, command.by))
+    ask_soon(draft, agent.id)
     draft.touch(agent.id)
     return draft.decision()
 
@@ -124,6 +126,8 @@ def decide_drain(state: State, command: DrainAgent, now_ns: int, settings: Setti
     )
     _close_all(draft, state, agent)
     draft.alarm(AlarmKind.AGENT_DRAIN, (agent.id,), 0)
+    if command.deadline_ns:
+        ask_soon(draft, agent.id)
     return draft.decision()
 
 

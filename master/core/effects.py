@@ -10,7 +10,7 @@ from typing import TypeAlias
 from master.core.records import Zone
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
-from protocol.messages.framework import Offer
+from protocol.messages.framework import InverseOffer, Offer
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceTouched
 
@@ -23,6 +23,18 @@ class SendOffers:
 
 @dataclass(frozen=True, slots=True)
 class SendRescinded:
+    framework_id: FrameworkId
+    offers: tuple[OfferId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendInverseOffers:
+    framework_id: FrameworkId
+    offers: tuple[InverseOffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendInverseRescinded:
     framework_id: FrameworkId
     offers: tuple[OfferId, ...]
 
@@ -122,6 +134,8 @@ Effect: TypeAlias = (
     | RemoveVolumes
     | SendOffers
     | SendRescinded
+    | SendInverseOffers
+    | SendInverseRescinded
     | SendUpdates
     | EvictFramework
     | AnswerAgent

@@ -255,6 +255,27 @@ class GuardLifted:
 
 
 @record
+class WindowScheduled:
+    name: str = ""
+    agents: tuple[str, ...] = ()
+    start_ns: int = 0
+    end_ns: int = 0
+    grace_ns: int = 0
+    by: str = ""
+
+
+@record
+class WindowBegun:
+    name: str = ""
+
+
+@record
+class WindowEnded:
+    name: str = ""
+    by: str = ""
+
+
+@record
 class LogRestored:
     launches_skipped: int = 0
     frameworks_skipped: int = 0
@@ -308,6 +329,9 @@ Event: TypeAlias = (
     | VolumeGone
     | OperationUpdated
     | OperationAcknowledged
+    | WindowScheduled
+    | WindowBegun
+    | WindowEnded
 )
 
 

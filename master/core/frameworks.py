@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from master.core.alarms import AlarmKind
+from master.core.asked import TakerKnown
 from master.core.draft import Draft, Outcome
 from master.core.effects import EvictFramework
 from master.core.events import (
@@ -12,6 +13,7 @@ from master.core.events import (
     FrameworkSubscribed,
 )
 from master.core.filters import check_filters
+from master.core.inverse import ask_again
 from master.core.offers import close_offers
 from master.core.operations import remind_of_operations
 from master.core.reasons import Reason
@@ -112,12 +114,15 @@ def decide_subscribe(
         )
     )
     draft.soft.append(FrameworkAttached(framework_id, command.link, subscribe.filters))
+    draft.soft.append(TakerKnown(framework_id, subscribe.takes_inverse))
     draft.soft.append(RefusalsCleared(framework_id, known.roles if known else ()))
     draft.soft.append(AllTouched(now_ns + settings.allocation_delay_ns))
     statuses: list[TaskStatus] = []
     if known:
         _send_again(draft, state, known)
         statuses = draft_answers(draft, state, known)
+        if subscribe.takes_inverse:
+            ask_again(draft, state, known)
     return draft.decision(Subscribed(subscribe.call, framework_id, tuple(statuses)))
 
 

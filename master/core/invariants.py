@@ -10,6 +10,7 @@ from master.core.alarms import AlarmKind
 from master.core.allocation import standings, supply_of
 from master.core.disks import disk, users_of
 from master.core.holdings import STATIC, children_of
+from master.core.maintenance import WINDOWS_MAX, window_alarm
 from master.core.operations import ENDED
 from master.core.records import Agent, Framework, Task
 from master.core.standing import cover_offers
@@ -41,6 +42,7 @@ def check(state: State) -> None:
     _check_links(state)
     _check_alarms(state)
     assert len(state.gone) <= GONE_MAX
+    _check_windows(state)
     spaces.check(state.spaces)
 
 
@@ -254,6 +256,27 @@ def _check_offers(state: State) -> None:
     for index in (soft.offers_by_agent, soft.offers_by_framework):
         assert sum(map(len, index.values())) == len(soft.offers)
         assert all(index.values())
+
+
+def _check_windows(state: State) -> None:
+    """Every window has its agents to itself, and whoever was asked to leave is there to go."""
+    assert len(state.windows) <= WINDOWS_MAX
+    named = {each: window.name for window in state.windows.values() for each in window.agents}
+    assert state.window_of == named
+    assert sum(len(window.agents) for window in state.windows.values()) == len(named)
+    for window in state.windows.values():
+        if state.soft.is_leading and window_alarm(window, state.now_ns) >= 0:
+            assert (AlarmKind.WINDOW, (window.name,)) in state.soft.alarms.wanted, window.name
+    for agent in state.agents.values():
+        if agent.drain and agent.drain.window:
+            assert state.windows[agent.drain.window].is_begun
+    asked = state.soft.asked
+    assert sum(map(len, asked.by_agent.values())) == len(asked.inverse)
+    for inverse in asked.inverse.values():
+        assert asked.by_agent[inverse.agent_id][inverse.framework_id] == inverse.id
+        assert inverse.framework_id in asked.takers
+        assert not (inverse.is_accepted and inverse.is_declined)
+    assert all(each in state.soft.framework_links for each in asked.takers)
 
 
 def _check_ledger(state: State) -> None:

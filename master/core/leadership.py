@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from master.core import absence, duty, frameworks, keeping, operations, reservations, volumes
+from master.core import (
+    absence,
+    duty,
+    frameworks,
+    inverse,
+    keeping,
+    maintenance,
+    operations,
+    reservations,
+    volumes,
+)
 from master.core.alarms import AlarmKind
 from master.core.allocation import draft_pass, offer_of
 from master.core.backoff import ring_back_off_ends
@@ -51,6 +61,8 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
     for agent in state.agents.values():
         if agent.drain:
             draft.alarm(AlarmKind.AGENT_DRAIN, (agent.id,), 0)
+        if agent.drain or agent.id in state.window_of:
+            inverse.ask_soon(draft, agent.id)
         if agent.gone:
             draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), 0)
         elif agent.is_unreachable:
@@ -59,6 +71,9 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
             draft.alarm(AlarmKind.AGENT_REMOVAL, (agent.id,), after_ns)
         else:
             draft.alarm(AlarmKind.AGENT_SILENT, (agent.id,), settings.agent_timeout_ns)
+    for window in state.windows.values():
+        if (after_ns := maintenance.window_alarm(window, now_ns)) >= 0:
+            draft.alarm(AlarmKind.WINDOW, (window.name,), after_ns)
     draft.soft.extend(run_leases(state.spaces, now_ns))
     reservations.await_ends(draft, state)
     for framework in state.frameworks.values():
@@ -102,6 +117,8 @@ def reconcile(state: State, settings: Settings) -> tuple[Effect, ...]:
                 order_volume(draft, agent_id, volume, role)
     for offer in state.soft.offers.values():
         put(draft.offers, offer.framework_id, offer_of(state, offer))
+    for framework_id, asked in inverse.open_inverse(state):
+        put(draft.inverse_offers, framework_id, asked)
     return tuple(draft.effects())
 
 
@@ -193,6 +210,8 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.AGENT_SILENT: absence.ring_silent,
     AlarmKind.AGENT_REMOVAL: absence.ring_removal,
     AlarmKind.ABSENCE: absence.ring_absence,
+    AlarmKind.INVERSE: inverse.ring_inverse,
+    AlarmKind.WINDOW: maintenance.ring_window,
     AlarmKind.AGENT_DRAIN: duty.ring_drain,
     AlarmKind.FRAMEWORK_ABSENT: _ring_framework_absent,
     AlarmKind.FRAMEWORK_IDLE: _ring_framework_idle,

@@ -10,8 +10,10 @@ from master.core import (
     disks,
     duty,
     frameworks,
+    inverse,
     keeping,
     leadership,
+    maintenance,
     offers,
     operations,
     policies,
@@ -38,7 +40,9 @@ from master.core.frameworks import (
     SubscribeFramework,
     TeardownFramework,
 )
+from master.core.inverse import AnswerInverseOffers
 from master.core.leadership import TakeOver, Tick
+from master.core.maintenance import EndWindow, ScheduleWindow
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.operations import AcknowledgeOperations, ReconcileOperations
 from master.core.policies import SetPolicy
@@ -72,6 +76,9 @@ Command: TypeAlias = (
     | DrainAgent
     | DeclareGone
     | LiftGuard
+    | ScheduleWindow
+    | EndWindow
+    | AnswerInverseOffers
     | AcceptOffers
     | DeclineOffers
     | RequestResources
@@ -108,6 +115,9 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     DrainAgent: duty.decide_drain,
     DeclareGone: duty.decide_gone,
     LiftGuard: absence.decide_lift,
+    ScheduleWindow: maintenance.decide_schedule,
+    EndWindow: maintenance.decide_end,
+    AnswerInverseOffers: inverse.decide_answer,
     AcceptOffers: offers.decide_accept,
     DeclineOffers: offers.decide_decline,
     RequestResources: requests.decide_request,
@@ -162,6 +172,9 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.DrainBegun: duty.apply_drain_begun,
     of.AgentDeclaredGone: duty.apply_agent_declared_gone,
     of.GuardLifted: absence.apply_guard_lifted,
+    of.WindowScheduled: maintenance.apply_window_scheduled,
+    of.WindowBegun: maintenance.apply_window_begun,
+    of.WindowEnded: maintenance.apply_window_ended,
     of.TaskLaunched: tasks.apply_task_launched,
     of.KillRequested: tasks.apply_kill_requested,
     of.TaskUpdated: updates.apply_task_updated,

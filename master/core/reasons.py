@@ -51,4 +51,7 @@ class Reason(IntEnum):
     DUPLICATE_OPERATION = 43
     OFFER_TAKEN = 44  # it was shared, and another framework accepted first
     BAD_POLICY = 45
+    WINDOW_EXISTS = 46
+    UNKNOWN_WINDOW = 47
+    AGENT_IN_WINDOW = 48
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes

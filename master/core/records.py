@@ -100,6 +100,28 @@ class Drain:
     kill_ns: int  # from then on its tasks are killed
     grace_ns: int  # the longest between SIGTERM and SIGKILL; 0: each task's own
     marks_gone: bool = False  # when its last task has ended
+    window: str = ""  # that it is drained for; with its end the drain ends
+
+
+@dataclass(slots=True)
+class Window:
+    """Agents are to be empty from a time on."""
+
+    name: str
+    agents: tuple[AgentId, ...]
+    start_ns: int
+    end_ns: int  # 0: until somebody ends it
+    grace_ns: int
+    by: str
+    is_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailability:
+    """When an agent is going to be emptied, and when it will be back (0: not known)."""
+
+    from_ns: int
+    until_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from master.allocator.allocate import Ledger
-from master.core import lending, standing
+from master.core import asked, lending, standing
 from master.core.alarms import AlarmKind
 from master.core.records import Offer, Refusal, Zone
 from master.core.standing import StandingEvent
@@ -185,6 +185,7 @@ SoftEvent: TypeAlias = (
     | PassDone
     | LedgerOpened
     | LeaseRuns
+    | asked.AskedEvent
 )
 
 
@@ -284,6 +285,7 @@ def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
 
 def apply_framework_detached(state: State, event: FrameworkDetached) -> None:
     state.soft.framework_links.pop(event.framework_id, None)
+    apply_asked(state, asked.TakerKnown(event.framework_id, takes_inverse=False))
     state.soft.ledger = None
     standing.forget(state, event.framework_id)
 
@@ -332,6 +334,10 @@ def apply_lease_runs(state: State, event: LeaseRuns) -> None:
     state.soft.alarms.set(AlarmKind.LEASE_ENDS, (event.space, event.name), event.until_ns)
 
 
+def apply_asked(state: State, event: asked.AskedEvent) -> None:
+    asked.APPLY[type(event)](state.soft.asked, event)
+
+
 def drop_soft(state: State) -> None:
     """Forget all of it, at gain or loss of leadership."""
     state.soft = Soft()
@@ -374,4 +380,5 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     PassDone: apply_pass_done,
     LedgerOpened: apply_ledger_opened,
     LeaseRuns: apply_lease_runs,
+    **dict.fromkeys(asked.APPLY, apply_asked),
 }

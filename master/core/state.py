@@ -7,6 +7,7 @@ from master.allocator.demand import Demand
 from master.allocator.rations import Quota
 from master.allocator.tree import WEIGHT_MILLI
 from master.core.alarms import AlarmKind
+from master.core.asked import Asked
 from master.core.reasons import Reason
 from master.core.records import (
     Agent,
@@ -17,6 +18,8 @@ from master.core.records import (
     Policy,
     Refusal,
     Task,
+    Unavailability,
+    Window,
     Zone,
 )
 from protocol.decision import Refused
@@ -53,6 +56,7 @@ class Soft:
     back_offs: dict[FrameworkId, dict[str, BackOff]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     overdue: dict[AgentId, None] = field(default_factory=dict)  # to be given up, in this order
+    asked: Asked = field(default_factory=Asked)
     held: tuple[Zone, ...] = ()  # when it was last looked at
     removals_counted_ns: int = 0  # how far in time those given up reach, one for each interval
     alarms: Alarms[AlarmKind] = field(default_factory=Alarms)
@@ -89,6 +93,8 @@ class State:
     counted: dict[str, None] = field(default_factory=dict)  # names of ranges and sets ever seen
     task_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks not ended
     ended_counts: dict[str, int] = field(default_factory=dict)  # state's name → tasks ever ended
+    windows: dict[str, Window] = field(default_factory=dict)
+    window_of: dict[AgentId, str] = field(default_factory=dict)
     guard_lifted_ns: int = 0  # until then any number of silent agents is given up
     spaces: Spaces = field(default_factory=Spaces)
     soft: Soft = field(default_factory=Soft)
@@ -173,6 +179,14 @@ def idle_of(state: State, agent: Agent) -> dict[str, Resources]:
         disk = Resources({"disk": volume.held_bytes})
         idle[volume.reservation] = idle[volume.reservation] - disk
     return idle
+
+
+def unavailability_of(state: State, agent: Agent) -> Unavailability | None:
+    """Return when the agent is going to be empty; None when nobody wants that."""
+    window = state.windows.get(state.window_of.get(agent.id, ""))
+    if agent.drain and not agent.drain.window:
+        return Unavailability(agent.drain.kill_ns, 0)
+    return Unavailability(window.start_ns, window.end_ns) if window else None
 
 
 def charge(account: dict[str, int], amounts: dict[str, int]) -> None:

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TypeVar
 
 from master.allocator.tree import lineage, sum_up
+from master.core.inverse import answers_of
+from master.core.maintenance import view_window
 from master.core.records import Agent, Framework, Offer, Task
 from master.core.standing import TASKS, wanted_by_role
 from master.core.state import (
@@ -26,6 +28,7 @@ from protocol.messages.operator import (
     QuotaView,
     RoleView,
     TaskView,
+    WindowView,
 )
 from protocol.messages.values import Quantity
 from protocol.quantities import listed_quantities
@@ -214,6 +217,13 @@ def view_policies(state: State, page: Page | None = None) -> tuple[PolicyView, .
     )
 
 
+def view_windows(state: State, page: Page | None = None) -> tuple[WindowView, ...]:
+    names = sorted(state.windows)
+    if page is not None:
+        names = page.take(names, str)
+    return tuple(view_window(state, state.windows[name]) for name in names)
+
+
 def totals(state: State) -> Totals:
     """Return the numbers; cheap, whatever the number of tasks."""
     allocated: Amounts = {}
@@ -281,6 +291,7 @@ def _launch_of(task: Task) -> int:
 
 def _view_agent(state: State, agent: Agent) -> AgentView:
     drain = agent.drain
+    asked, accepted, declined = answers_of(state, agent.id)
     return AgentView(
         agent_id=agent.id,
         hostname=agent.hostname,
@@ -299,6 +310,9 @@ def _view_agent(state: State, agent: Agent) -> AgentView:
         drain_ns=drain.began_ns if drain else 0,
         kill_ns=drain.kill_ns if drain else 0,
         marks_gone=drain.marks_gone if drain else False,
+        asked=asked,
+        accepted=accepted,
+        declined=declined,
     )
 
 

@@ -32,6 +32,7 @@ from protocol.messages.operator import (
     ListRoles,
     ListTasks,
     ListVolumes,
+    ListWindows,
     Masters,
     MasterView,
     OfferList,
@@ -42,6 +43,7 @@ from protocol.messages.operator import (
     Roles,
     Tasks,
     Volumes,
+    Windows,
 )
 
 MASTERS_MAX = 15
@@ -64,6 +66,7 @@ List = (
     | ListRoles
     | ListTasks
     | ListVolumes
+    | ListWindows
 )
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
@@ -81,6 +84,7 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
     ),
     ListRoles: (Roles, "roles", lambda view: view.role),
     ListVolumes: (Volumes, "volumes", lambda view: f"{view.agent_id}/{view.volume.id}"),
+    ListWindows: (Windows, "windows", lambda view: view.name),
     ListTasks: (Tasks, "tasks", lambda view: f"{view.status.launch:020}"),
 }
 

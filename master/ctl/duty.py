@@ -71,14 +71,15 @@ def describe_duty(view: AgentView, now_ns: int) -> str:
     if view.duty != "draining":
         return view.duty
     if view.kill_ns > now_ns:
-        return f"draining, {left}, killed in {format_age(view.kill_ns - now_ns)}"
+        said = f"; {view.accepted} of {view.asked} frameworks said they leave" if view.asked else ""
+        return f"draining, {left}{said}, killed in {format_age(view.kill_ns - now_ns)}"
     return f"draining, {left}" + ("" if view.state == "connected" else f", {view.state}")
 
 
 async def _deactivate(target: Target, name: str, is_plan: bool) -> None:
     client = await connect(target)
     try:
-        view = await _find(client, name)
+        view = await find_agent(client, name)
         if is_plan:
             await _tell_plan(client, view, "run on")
             return
@@ -91,7 +92,7 @@ async def _deactivate(target: Target, name: str, is_plan: bool) -> None:
 async def _activate(target: Target, name: str, *, is_drain: bool) -> None:
     client = await connect(target)
     try:
-        view = await _find(client, name)
+        view = await find_agent(client, name)
         if is_drain and view.duty not in ("draining", "drained"):
             raise CommandError(f"{view.agent_id} is not being drained: it is {view.duty}")
         await ask_over(client, ActivateAgent(agent_id=view.agent_id), Done)
@@ -106,7 +107,7 @@ async def _drain(
     grace_ns = 0 if terms.grace_s is None else max(1, int(terms.grace_s * SECOND_NS))
     client = await connect(target)
     try:
-        view = await _find(client, name)
+        view = await find_agent(client, name)
         if is_plan:
             after = f" in {terms.deadline_s:g} s" if terms.deadline_s else ""
             await _tell_plan(client, view, f"killed{after}")
@@ -129,7 +130,7 @@ async def _drain(
 async def _declare_gone(target: Target, name: str, is_plan: bool) -> None:
     client = await connect(target)
     try:
-        view = await _find(client, name)
+        view = await find_agent(client, name)
         if is_plan:
             await _tell_plan(client, view, "gone")
             if view.state == "connected":
@@ -141,7 +142,7 @@ async def _declare_gone(target: Target, name: str, is_plan: bool) -> None:
         await ask_over(client, DeclareGone(agent_id=view.agent_id), Done)
     finally:
         await client.close()
-    sys.stdout.write(f"{view.agent_id}: gone, with {_count(view.tasks, 'task')}\n")
+    sys.stdout.write(f"{view.agent_id}: gone, with {count_of(view.tasks, 'task')}\n")
 
 
 async def _await_empty(target: Target, agent_id: str, wait_s: float) -> None:
@@ -169,7 +170,7 @@ def _say(agent_id: str, text: str, before: str) -> str:
     return text
 
 
-async def _find(client: OperatorClient, name: str) -> AgentView:
+async def find_agent(client: OperatorClient, name: str) -> AgentView:
     """Return the agent with this id, or the only one on the machine of this name.
 
     Raises: CommandError.
@@ -193,10 +194,10 @@ async def _tell_plan(client: OperatorClient, view: AgentView, fate: str) -> None
     offers: list[OfferView] = await list_all(client, ListOffers())
     offers = [each for each in offers if each.agent_id == agent_id]
     sys.stdout.write(f"{agent_id} is {view.state}, {view.duty}; nothing was done\n")
-    sys.stdout.write(f"{_count(len(offers), 'offer')} would be taken back\n")
-    _list([f"{each.offer_id} of {each.framework_id}" for each in offers])
-    sys.stdout.write(f"{_count(len(tasks), 'task')} would {_verb(fate)}\n")
-    _list(
+    sys.stdout.write(f"{count_of(len(offers), 'offer')} would be taken back\n")
+    print_some([f"{each.offer_id} of {each.framework_id}" for each in offers])
+    sys.stdout.write(f"{count_of(len(tasks), 'task')} would {_verb(fate)}\n")
+    print_some(
         [
             f"{each.status.framework_id}/{each.status.task_id} {each.status.state.name}"
             for each in tasks
@@ -208,12 +209,14 @@ def _verb(fate: str) -> str:
     return fate if fate == "run on" else f"be {fate}"
 
 
-def _list(lines: list[str]) -> None:
+def print_some(lines: list[str]) -> None:
+    """Print the first lines, and how many there are more."""
     for line in lines[:LISTED_MAX]:
         sys.stdout.write(f"  {line}\n")
     if len(lines) > LISTED_MAX:
         sys.stdout.write(f"  and {len(lines) - LISTED_MAX} more\n")
 
 
-def _count(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
+    """Return `1 task` or `2 tasks`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

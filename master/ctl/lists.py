@@ -21,6 +21,7 @@ from protocol.messages.operator import (
     ListRoles,
     ListTasks,
     ListVolumes,
+    ListWindows,
     MasterView,
     OfferView,
     PolicyView,
@@ -29,10 +30,11 @@ from protocol.messages.operator import (
     RoleView,
     TaskView,
     VolumeView,
+    WindowView,
 )
 from protocol.tables import open_console
 
-KEYS = ("offer_id", "framework_id", "agent_id", "role")  # the first that a view has names it
+KEYS = ("offer_id", "framework_id", "agent_id", "role", "name")  # the first of these names it
 QUESTIONS: dict[str, tuple[type, Any]] = {
     "tasks": (TaskView, ListTasks()),
     "agents": (AgentView, ListAgents()),
@@ -43,6 +45,7 @@ QUESTIONS: dict[str, tuple[type, Any]] = {
     "quotas": (QuotaView, ListQuotas()),
     "volumes": (VolumeView, ListVolumes()),
     "reservations": (ReservationView, ListReservations()),
+    "windows": (WindowView, ListWindows()),
 }
 EMPTY = {
     TaskView: "no tasks; start one with: quorate run -- echo hello",
@@ -53,6 +56,7 @@ EMPTY = {
     QuotaView: "no quotas; set one with: quorate quota set ROLE --limit cpus:4",
     VolumeView: "no volumes; make one with: quorate volume create AGENT RESERVATION 20GiB",
     ReservationView: "no reservations; make one with: quorate reserve AGENT ROLE cpus:2",
+    WindowView: "no windows; announce one: quorate maintenance schedule NAME AGENT… --start +2h",
     RoleView: "no roles: no framework has subscribed yet",
 }
 

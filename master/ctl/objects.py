@@ -14,6 +14,7 @@ from protocol.messages.operator import (
     RoleView,
     TaskView,
     VolumeView,
+    WindowView,
 )
 from protocol.messages.values import Quantity
 from protocol.resources import Resources
@@ -77,6 +78,9 @@ def plain_drain(view: AgentView) -> Plain:
         "began_ns": view.drain_ns,
         "kill_ns": view.kill_ns,
         "marks_gone": view.marks_gone,
+        "asked": view.asked,
+        "accepted": view.accepted,
+        "declined": view.declined,
     }
 
 
@@ -218,5 +222,6 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     ReservationView: plain_reservation,
     PolicyView: plain_policy,
     VolumeView: plain_volume,
+    WindowView: asdict,
     SpaceView: asdict,
 }

@@ -18,6 +18,7 @@ from protocol.messages.operator import (
     RoleView,
     TaskView,
     VolumeView,
+    WindowView,
 )
 from protocol.messages.values import Quantity, TaskReason
 from protocol.resources import Resources, format_amount, format_resources
@@ -79,6 +80,12 @@ def format_age(age_ns: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def format_when(from_now_ns: int) -> str:
+    """Return a time as people think of it: in 3h, 17m ago."""
+    age = format_age(abs(from_now_ns))
+    return f"in {age}" if from_now_ns > 0 else f"{age} ago"
 
 
 def size(size_bytes: int) -> str:
@@ -237,6 +244,19 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("SIZE", lambda v, _: size(v.volume.size_bytes), is_number=True),
         Column("SHARED", lambda v, _: "yes" if v.volume.is_shared else "no"),
         Column("USED BY", lambda v, _: "\n".join(v.tasks) or "-", shrinks=True),
+    ),
+    WindowView: (
+        Column("WINDOW", lambda v, _: v.name, shrinks=True),
+        Column("STATE", lambda v, _: "open" if v.is_begun else "scheduled"),
+        Column("START", lambda v, now: format_when(v.start_ns - now), is_number=True),
+        Column(
+            "END", lambda v, now: format_when(v.end_ns - now) if v.end_ns else "-", is_number=True
+        ),
+        Column("DRAINED", lambda v, _: f"{v.drained}/{v.agents}", is_number=True),
+        Column("TASKS", lambda v, _: str(v.tasks), is_number=True),
+        Column("ASKED", lambda v, _: str(v.asked), is_number=True),
+        Column("YES", lambda v, _: str(v.accepted), is_number=True),
+        Column("NO", lambda v, _: str(v.declined), is_number=True),
     ),
     SpaceView: (
         Column("SPACE", lambda v, _: v.space, shrinks=True),

@@ -31,12 +31,16 @@ from protocol.messages.framework import (
     Acknowledge,
     Acknowledgement,
     AcknowledgeOperations,
+    AnswerInverse,
     CallDone,
     CreateVolume,
     Decline,
     DestroyVolume,
     FrameworkFailed,
     FrameworkMessage,
+    InverseOffer,
+    InverseOffers,
+    InverseRescinded,
     Keep,
     Kept,
     KillTask,
@@ -104,6 +108,7 @@ _SUBSCRIBE__ROLES = _SUBSCRIBE["roles"]
 _SUBSCRIBE__FAILOVER_TIMEOUT_NS = _SUBSCRIBE["failoverTimeoutNs"]
 _SUBSCRIBE__LABELS = _SUBSCRIBE["labels"]
 _SUBSCRIBE__FILTERS = _SUBSCRIBE["filters"]
+_SUBSCRIBE__TAKES_INVERSE = _SUBSCRIBE["takesInverse"]
 
 
 def read_subscribe(reader: Any) -> Subscribe:
@@ -119,6 +124,7 @@ def read_subscribe(reader: Any) -> Subscribe:
         get(_SUBSCRIBE__FAILOVER_TIMEOUT_NS),
         schema.read_structs(get(_SUBSCRIBE__LABELS), read_label, 2),
         schema.read_structs(get(_SUBSCRIBE__FILTERS), read_offer_filter, 3),
+        get(_SUBSCRIBE__TAKES_INVERSE),
     )
 
 
@@ -144,6 +150,8 @@ def write_subscribe(message: Subscribe, builder: Any) -> None:
         schema.write_structs(builder, _SUBSCRIBE__LABELS, message.labels, write_label)
     if message.filters:
         schema.write_structs(builder, _SUBSCRIBE__FILTERS, message.filters, write_offer_filter)
+    if message.takes_inverse:
+        put(_SUBSCRIBE__TAKES_INVERSE, message.takes_inverse)
 
 
 _SUBSCRIBED = _FRAMEWORK.Subscribed.schema.fields
@@ -699,6 +707,8 @@ _OFFER__ATTRIBUTES = _OFFER["attributes"]
 _OFFER__RESERVED = _OFFER["reserved"]
 _OFFER__VOLUMES = _OFFER["volumes"]
 _OFFER__IS_SHARED = _OFFER["isShared"]
+_OFFER__UNAVAILABLE_NS = _OFFER["unavailableNs"]
+_OFFER__AVAILABLE_NS = _OFFER["availableNs"]
 
 
 def read_offer(reader: Any) -> Offer:
@@ -714,6 +724,8 @@ def read_offer(reader: Any) -> Offer:
         schema.read_structs(get(_OFFER__RESERVED), read_reservation, 12),
         schema.read_structs(get(_OFFER__VOLUMES), read_volume, 8),
         get(_OFFER__IS_SHARED),
+        get(_OFFER__UNAVAILABLE_NS),
+        get(_OFFER__AVAILABLE_NS),
     )
 
 
@@ -739,6 +751,108 @@ def write_offer(message: Offer, builder: Any) -> None:
         schema.write_structs(builder, _OFFER__VOLUMES, message.volumes, write_volume)
     if message.is_shared:
         put(_OFFER__IS_SHARED, message.is_shared)
+    if message.unavailable_ns:
+        put(_OFFER__UNAVAILABLE_NS, message.unavailable_ns)
+    if message.available_ns:
+        put(_OFFER__AVAILABLE_NS, message.available_ns)
+
+
+_INVERSE_OFFER = _FRAMEWORK.InverseOffer.schema.fields
+_INVERSE_OFFER__OFFER_ID = _INVERSE_OFFER["offerId"]
+_INVERSE_OFFER__AGENT_ID = _INVERSE_OFFER["agentId"]
+_INVERSE_OFFER__HOSTNAME = _INVERSE_OFFER["hostname"]
+_INVERSE_OFFER__UNAVAILABLE_NS = _INVERSE_OFFER["unavailableNs"]
+_INVERSE_OFFER__AVAILABLE_NS = _INVERSE_OFFER["availableNs"]
+_INVERSE_OFFER__TASKS = _INVERSE_OFFER["tasks"]
+
+
+def read_inverse_offer(reader: Any) -> InverseOffer:
+    get = reader._get_by_field
+    return InverseOffer(
+        get(_INVERSE_OFFER__OFFER_ID),
+        get(_INVERSE_OFFER__AGENT_ID),
+        get(_INVERSE_OFFER__HOSTNAME),
+        get(_INVERSE_OFFER__UNAVAILABLE_NS),
+        get(_INVERSE_OFFER__AVAILABLE_NS),
+        tuple(get(_INVERSE_OFFER__TASKS)),
+    )
+
+
+def write_inverse_offer(message: InverseOffer, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.offer_id:
+        put(_INVERSE_OFFER__OFFER_ID, message.offer_id)
+    if message.agent_id:
+        put(_INVERSE_OFFER__AGENT_ID, message.agent_id)
+    if message.hostname:
+        put(_INVERSE_OFFER__HOSTNAME, message.hostname)
+    if message.unavailable_ns:
+        put(_INVERSE_OFFER__UNAVAILABLE_NS, message.unavailable_ns)
+    if message.available_ns:
+        put(_INVERSE_OFFER__AVAILABLE_NS, message.available_ns)
+    if message.tasks:
+        schema.write_values(builder, _INVERSE_OFFER__TASKS, message.tasks)
+
+
+_INVERSE_OFFERS = _FRAMEWORK.InverseOffers.schema.fields
+_INVERSE_OFFERS__OFFERS = _INVERSE_OFFERS["offers"]
+
+
+def read_inverse_offers(reader: Any) -> InverseOffers:
+    get = reader._get_by_field
+    return InverseOffers(
+        schema.read_structs(get(_INVERSE_OFFERS__OFFERS), read_inverse_offer, 6),
+    )
+
+
+def write_inverse_offers(message: InverseOffers, builder: Any) -> None:
+    if message.offers:
+        schema.write_structs(builder, _INVERSE_OFFERS__OFFERS, message.offers, write_inverse_offer)
+
+
+_INVERSE_RESCINDED = _FRAMEWORK.InverseRescinded.schema.fields
+_INVERSE_RESCINDED__OFFERS = _INVERSE_RESCINDED["offers"]
+
+
+def read_inverse_rescinded(reader: Any) -> InverseRescinded:
+    get = reader._get_by_field
+    return InverseRescinded(
+        tuple(get(_INVERSE_RESCINDED__OFFERS)),
+    )
+
+
+def write_inverse_rescinded(message: InverseRescinded, builder: Any) -> None:
+    if message.offers:
+        schema.write_values(builder, _INVERSE_RESCINDED__OFFERS, message.offers)
+
+
+_ANSWER_INVERSE = _FRAMEWORK.AnswerInverse.schema.fields
+_ANSWER_INVERSE__CALL = _ANSWER_INVERSE["call"]
+_ANSWER_INVERSE__OFFERS = _ANSWER_INVERSE["offers"]
+_ANSWER_INVERSE__IS_ACCEPTED = _ANSWER_INVERSE["isAccepted"]
+_ANSWER_INVERSE__REFUSE_NS = _ANSWER_INVERSE["refuseNs"]
+
+
+def read_answer_inverse(reader: Any) -> AnswerInverse:
+    get = reader._get_by_field
+    return AnswerInverse(
+        get(_ANSWER_INVERSE__CALL),
+        tuple(get(_ANSWER_INVERSE__OFFERS)),
+        get(_ANSWER_INVERSE__IS_ACCEPTED),
+        get(_ANSWER_INVERSE__REFUSE_NS),
+    )
+
+
+def write_answer_inverse(message: AnswerInverse, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_ANSWER_INVERSE__CALL, message.call)
+    if message.offers:
+        schema.write_values(builder, _ANSWER_INVERSE__OFFERS, message.offers)
+    if message.is_accepted:
+        put(_ANSWER_INVERSE__IS_ACCEPTED, message.is_accepted)
+    if message.refuse_ns:
+        put(_ANSWER_INVERSE__REFUSE_NS, message.refuse_ns)
 
 
 _OFFERS = _FRAMEWORK.Offers.schema.fields
@@ -748,7 +862,7 @@ _OFFERS__OFFERS = _OFFERS["offers"]
 def read_offers(reader: Any) -> Offers:
     get = reader._get_by_field
     return Offers(
-        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 13),
+        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 15),
     )
 
 
@@ -922,9 +1036,12 @@ _FRAMEWORK_MESSAGE__REQUEST = _FRAMEWORK_MESSAGE["request"]
 _FRAMEWORK_MESSAGE__OPERATION_UPDATES = _FRAMEWORK_MESSAGE["operationUpdates"]
 _FRAMEWORK_MESSAGE__ACKNOWLEDGE_OPERATIONS = _FRAMEWORK_MESSAGE["acknowledgeOperations"]
 _FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS = _FRAMEWORK_MESSAGE["reconcileOperations"]
+_FRAMEWORK_MESSAGE__INVERSE_OFFERS = _FRAMEWORK_MESSAGE["inverseOffers"]
+_FRAMEWORK_MESSAGE__INVERSE_RESCINDED = _FRAMEWORK_MESSAGE["inverseRescinded"]
+_FRAMEWORK_MESSAGE__ANSWER_INVERSE = _FRAMEWORK_MESSAGE["answerInverse"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
-    "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 10),
+    "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 11),
     "subscribed": (_FRAMEWORK_MESSAGE__SUBSCRIBED, read_subscribed, 3),
     "accept": (_FRAMEWORK_MESSAGE__ACCEPT, read_accept, 4),
     "decline": (_FRAMEWORK_MESSAGE__DECLINE, read_decline, 3),
@@ -950,6 +1067,9 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
         1,
     ),
     "reconcileOperations": (_FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS, read_reconcile_operations, 2),
+    "inverseOffers": (_FRAMEWORK_MESSAGE__INVERSE_OFFERS, read_inverse_offers, 1),
+    "inverseRescinded": (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, read_inverse_rescinded, 1),
+    "answerInverse": (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, read_answer_inverse, 4),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -977,6 +1097,9 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
         write_acknowledge_operations,
     ),
     ReconcileOperations: (_FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS, write_reconcile_operations),
+    InverseOffers: (_FRAMEWORK_MESSAGE__INVERSE_OFFERS, write_inverse_offers),
+    InverseRescinded: (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, write_inverse_rescinded),
+    AnswerInverse: (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, write_answer_inverse),
 }
 
 

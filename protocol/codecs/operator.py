@@ -33,6 +33,7 @@ from protocol.messages.operator import (
     DeclareGone,
     Done,
     DrainAgent,
+    EndWindow,
     EntriesPart,
     Explain,
     Explanation,
@@ -54,6 +55,7 @@ from protocol.messages.operator import (
     ListRoles,
     ListTasks,
     ListVolumes,
+    ListWindows,
     LogCompacted,
     LogEntry,
     Masters,
@@ -76,6 +78,7 @@ from protocol.messages.operator import (
     ReserveByOperator,
     Roles,
     RoleView,
+    ScheduleWindow,
     SetPolicy,
     SetQuota,
     SetWeight,
@@ -87,6 +90,8 @@ from protocol.messages.operator import (
     UnreserveByOperator,
     Volumes,
     VolumeView,
+    Windows,
+    WindowView,
     ZoneView,
 )
 
@@ -713,6 +718,85 @@ def write_declare_gone(message: DeclareGone, builder: Any) -> None:
         put(_DECLARE_GONE__AGENT_ID, message.agent_id)
 
 
+_SCHEDULE_WINDOW = _OPERATOR.ScheduleWindow.schema.fields
+_SCHEDULE_WINDOW__CALL = _SCHEDULE_WINDOW["call"]
+_SCHEDULE_WINDOW__NAME = _SCHEDULE_WINDOW["name"]
+_SCHEDULE_WINDOW__AGENTS = _SCHEDULE_WINDOW["agents"]
+_SCHEDULE_WINDOW__START_NS = _SCHEDULE_WINDOW["startNs"]
+_SCHEDULE_WINDOW__END_NS = _SCHEDULE_WINDOW["endNs"]
+_SCHEDULE_WINDOW__GRACE_NS = _SCHEDULE_WINDOW["graceNs"]
+
+
+def read_schedule_window(reader: Any) -> ScheduleWindow:
+    get = reader._get_by_field
+    return ScheduleWindow(
+        get(_SCHEDULE_WINDOW__CALL),
+        get(_SCHEDULE_WINDOW__NAME),
+        tuple(get(_SCHEDULE_WINDOW__AGENTS)),
+        get(_SCHEDULE_WINDOW__START_NS),
+        get(_SCHEDULE_WINDOW__END_NS),
+        get(_SCHEDULE_WINDOW__GRACE_NS),
+    )
+
+
+def write_schedule_window(message: ScheduleWindow, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SCHEDULE_WINDOW__CALL, message.call)
+    if message.name:
+        put(_SCHEDULE_WINDOW__NAME, message.name)
+    if message.agents:
+        schema.write_values(builder, _SCHEDULE_WINDOW__AGENTS, message.agents)
+    if message.start_ns:
+        put(_SCHEDULE_WINDOW__START_NS, message.start_ns)
+    if message.end_ns:
+        put(_SCHEDULE_WINDOW__END_NS, message.end_ns)
+    if message.grace_ns:
+        put(_SCHEDULE_WINDOW__GRACE_NS, message.grace_ns)
+
+
+_END_WINDOW = _OPERATOR.EndWindow.schema.fields
+_END_WINDOW__CALL = _END_WINDOW["call"]
+_END_WINDOW__NAME = _END_WINDOW["name"]
+
+
+def read_end_window(reader: Any) -> EndWindow:
+    get = reader._get_by_field
+    return EndWindow(
+        get(_END_WINDOW__CALL),
+        get(_END_WINDOW__NAME),
+    )
+
+
+def write_end_window(message: EndWindow, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_END_WINDOW__CALL, message.call)
+    if message.name:
+        put(_END_WINDOW__NAME, message.name)
+
+
+_LIST_WINDOWS = _OPERATOR.ListWindows.schema.fields
+_LIST_WINDOWS__CALL = _LIST_WINDOWS["call"]
+_LIST_WINDOWS__AFTER = _LIST_WINDOWS["after"]
+
+
+def read_list_windows(reader: Any) -> ListWindows:
+    get = reader._get_by_field
+    return ListWindows(
+        get(_LIST_WINDOWS__CALL),
+        get(_LIST_WINDOWS__AFTER),
+    )
+
+
+def write_list_windows(message: ListWindows, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_WINDOWS__CALL, message.call)
+    if message.after:
+        put(_LIST_WINDOWS__AFTER, message.after)
+
+
 _SHOW_GUARD = _OPERATOR.ShowGuard.schema.fields
 _SHOW_GUARD__CALL = _SHOW_GUARD["call"]
 
@@ -1042,6 +1126,9 @@ _AGENT_VIEW__BY = _AGENT_VIEW["by"]
 _AGENT_VIEW__DRAIN_NS = _AGENT_VIEW["drainNs"]
 _AGENT_VIEW__KILL_NS = _AGENT_VIEW["killNs"]
 _AGENT_VIEW__MARKS_GONE = _AGENT_VIEW["marksGone"]
+_AGENT_VIEW__ASKED = _AGENT_VIEW["asked"]
+_AGENT_VIEW__ACCEPTED = _AGENT_VIEW["accepted"]
+_AGENT_VIEW__DECLINED = _AGENT_VIEW["declined"]
 
 
 def read_agent_view(reader: Any) -> AgentView:
@@ -1064,6 +1151,9 @@ def read_agent_view(reader: Any) -> AgentView:
         get(_AGENT_VIEW__DRAIN_NS),
         get(_AGENT_VIEW__KILL_NS),
         get(_AGENT_VIEW__MARKS_GONE),
+        get(_AGENT_VIEW__ASKED),
+        get(_AGENT_VIEW__ACCEPTED),
+        get(_AGENT_VIEW__DECLINED),
     )
 
 
@@ -1103,6 +1193,77 @@ def write_agent_view(message: AgentView, builder: Any) -> None:
         put(_AGENT_VIEW__KILL_NS, message.kill_ns)
     if message.marks_gone:
         put(_AGENT_VIEW__MARKS_GONE, message.marks_gone)
+    if message.asked:
+        put(_AGENT_VIEW__ASKED, message.asked)
+    if message.accepted:
+        put(_AGENT_VIEW__ACCEPTED, message.accepted)
+    if message.declined:
+        put(_AGENT_VIEW__DECLINED, message.declined)
+
+
+_WINDOW_VIEW = _OPERATOR.WindowView.schema.fields
+_WINDOW_VIEW__NAME = _WINDOW_VIEW["name"]
+_WINDOW_VIEW__START_NS = _WINDOW_VIEW["startNs"]
+_WINDOW_VIEW__END_NS = _WINDOW_VIEW["endNs"]
+_WINDOW_VIEW__IS_BEGUN = _WINDOW_VIEW["isBegun"]
+_WINDOW_VIEW__BY = _WINDOW_VIEW["by"]
+_WINDOW_VIEW__GRACE_NS = _WINDOW_VIEW["graceNs"]
+_WINDOW_VIEW__AGENTS = _WINDOW_VIEW["agents"]
+_WINDOW_VIEW__DRAINED = _WINDOW_VIEW["drained"]
+_WINDOW_VIEW__TASKS = _WINDOW_VIEW["tasks"]
+_WINDOW_VIEW__ASKED = _WINDOW_VIEW["asked"]
+_WINDOW_VIEW__ACCEPTED = _WINDOW_VIEW["accepted"]
+_WINDOW_VIEW__DECLINED = _WINDOW_VIEW["declined"]
+_WINDOW_VIEW__MEMBERS = _WINDOW_VIEW["members"]
+
+
+def read_window_view(reader: Any) -> WindowView:
+    get = reader._get_by_field
+    return WindowView(
+        get(_WINDOW_VIEW__NAME),
+        get(_WINDOW_VIEW__START_NS),
+        get(_WINDOW_VIEW__END_NS),
+        get(_WINDOW_VIEW__IS_BEGUN),
+        get(_WINDOW_VIEW__BY),
+        get(_WINDOW_VIEW__GRACE_NS),
+        get(_WINDOW_VIEW__AGENTS),
+        get(_WINDOW_VIEW__DRAINED),
+        get(_WINDOW_VIEW__TASKS),
+        get(_WINDOW_VIEW__ASKED),
+        get(_WINDOW_VIEW__ACCEPTED),
+        get(_WINDOW_VIEW__DECLINED),
+        tuple(get(_WINDOW_VIEW__MEMBERS)),
+    )
+
+
+def write_window_view(message: WindowView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_WINDOW_VIEW__NAME, message.name)
+    if message.start_ns:
+        put(_WINDOW_VIEW__START_NS, message.start_ns)
+    if message.end_ns:
+        put(_WINDOW_VIEW__END_NS, message.end_ns)
+    if message.is_begun:
+        put(_WINDOW_VIEW__IS_BEGUN, message.is_begun)
+    if message.by:
+        put(_WINDOW_VIEW__BY, message.by)
+    if message.grace_ns:
+        put(_WINDOW_VIEW__GRACE_NS, message.grace_ns)
+    if message.agents:
+        put(_WINDOW_VIEW__AGENTS, message.agents)
+    if message.drained:
+        put(_WINDOW_VIEW__DRAINED, message.drained)
+    if message.tasks:
+        put(_WINDOW_VIEW__TASKS, message.tasks)
+    if message.asked:
+        put(_WINDOW_VIEW__ASKED, message.asked)
+    if message.accepted:
+        put(_WINDOW_VIEW__ACCEPTED, message.accepted)
+    if message.declined:
+        put(_WINDOW_VIEW__DECLINED, message.declined)
+    if message.members:
+        schema.write_values(builder, _WINDOW_VIEW__MEMBERS, message.members)
 
 
 _FRAMEWORK_VIEW = _OPERATOR.FrameworkView.schema.fields
@@ -1460,7 +1621,7 @@ def read_agents(reader: Any) -> Agents:
     get = reader._get_by_field
     return Agents(
         get(_AGENTS__CALL),
-        schema.read_structs(get(_AGENTS__AGENTS), read_agent_view, 25),
+        schema.read_structs(get(_AGENTS__AGENTS), read_agent_view, 27),
         get(_AGENTS__IS_MORE),
     )
 
@@ -1735,6 +1896,31 @@ def write_volumes(message: Volumes, builder: Any) -> None:
         schema.write_structs(builder, _VOLUMES__VOLUMES, message.volumes, write_volume_view)
     if message.is_more:
         put(_VOLUMES__IS_MORE, message.is_more)
+
+
+_WINDOWS = _OPERATOR.Windows.schema.fields
+_WINDOWS__CALL = _WINDOWS["call"]
+_WINDOWS__WINDOWS = _WINDOWS["windows"]
+_WINDOWS__IS_MORE = _WINDOWS["isMore"]
+
+
+def read_windows(reader: Any) -> Windows:
+    get = reader._get_by_field
+    return Windows(
+        get(_WINDOWS__CALL),
+        schema.read_structs(get(_WINDOWS__WINDOWS), read_window_view, 10),
+        get(_WINDOWS__IS_MORE),
+    )
+
+
+def write_windows(message: Windows, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_WINDOWS__CALL, message.call)
+    if message.windows:
+        schema.write_structs(builder, _WINDOWS__WINDOWS, message.windows, write_window_view)
+    if message.is_more:
+        put(_WINDOWS__IS_MORE, message.is_more)
 
 
 _FINDING = _OPERATOR.Finding.schema.fields
@@ -2074,6 +2260,10 @@ _OPERATOR_MESSAGE__GUARD_VIEW = _OPERATOR_MESSAGE["guardView"]
 _OPERATOR_MESSAGE__LIST_VOLUMES = _OPERATOR_MESSAGE["listVolumes"]
 _OPERATOR_MESSAGE__VOLUMES = _OPERATOR_MESSAGE["volumes"]
 _OPERATOR_MESSAGE__CHANGE_VOLUME = _OPERATOR_MESSAGE["changeVolume"]
+_OPERATOR_MESSAGE__SCHEDULE_WINDOW = _OPERATOR_MESSAGE["scheduleWindow"]
+_OPERATOR_MESSAGE__END_WINDOW = _OPERATOR_MESSAGE["endWindow"]
+_OPERATOR_MESSAGE__LIST_WINDOWS = _OPERATOR_MESSAGE["listWindows"]
+_OPERATOR_MESSAGE__WINDOWS = _OPERATOR_MESSAGE["windows"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -2131,6 +2321,10 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listVolumes": (_OPERATOR_MESSAGE__LIST_VOLUMES, read_list_volumes, 2),
     "volumes": (_OPERATOR_MESSAGE__VOLUMES, read_volumes, 3),
     "changeVolume": (_OPERATOR_MESSAGE__CHANGE_VOLUME, read_change_volume, 7),
+    "scheduleWindow": (_OPERATOR_MESSAGE__SCHEDULE_WINDOW, read_schedule_window, 6),
+    "endWindow": (_OPERATOR_MESSAGE__END_WINDOW, read_end_window, 2),
+    "listWindows": (_OPERATOR_MESSAGE__LIST_WINDOWS, read_list_windows, 2),
+    "windows": (_OPERATOR_MESSAGE__WINDOWS, read_windows, 3),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -2184,6 +2378,10 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     ListVolumes: (_OPERATOR_MESSAGE__LIST_VOLUMES, write_list_volumes),
     Volumes: (_OPERATOR_MESSAGE__VOLUMES, write_volumes),
     ChangeVolume: (_OPERATOR_MESSAGE__CHANGE_VOLUME, write_change_volume),
+    ScheduleWindow: (_OPERATOR_MESSAGE__SCHEDULE_WINDOW, write_schedule_window),
+    EndWindow: (_OPERATOR_MESSAGE__END_WINDOW, write_end_window),
+    ListWindows: (_OPERATOR_MESSAGE__LIST_WINDOWS, write_list_windows),
+    Windows: (_OPERATOR_MESSAGE__WINDOWS, write_windows),
 }
 
 

@@ -38,6 +38,7 @@ class Subscribe:
     failover_timeout_ns: int = 0
     labels: tuple[Label, ...] = ()
     filters: tuple[OfferFilter, ...] = ()
+    takes_inverse: bool = False
 
 
 @record
@@ -199,6 +200,36 @@ class Offer:
     reserved: tuple[Reservation, ...] = ()
     volumes: tuple[Volume, ...] = ()
     is_shared: bool = False
+    unavailable_ns: int = 0
+    available_ns: int = 0
+
+
+@record
+class InverseOffer:
+    offer_id: str = ""
+    agent_id: str = ""
+    hostname: str = ""
+    unavailable_ns: int = 0
+    available_ns: int = 0
+    tasks: tuple[str, ...] = ()
+
+
+@record
+class InverseOffers:
+    offers: tuple[InverseOffer, ...] = ()
+
+
+@record
+class InverseRescinded:
+    offers: tuple[str, ...] = ()
+
+
+@record
+class AnswerInverse:
+    call: int = 0
+    offers: tuple[str, ...] = ()
+    is_accepted: bool = False
+    refuse_ns: int = 0
 
 
 @record
@@ -271,4 +302,7 @@ FrameworkMessage: TypeAlias = (
     | OperationUpdates
     | AcknowledgeOperations
     | ReconcileOperations
+    | InverseOffers
+    | InverseRescinded
+    | AnswerInverse
 )

@@ -190,6 +190,28 @@ class DeclareGone:
 
 
 @record
+class ScheduleWindow:
+    call: int = 0
+    name: str = ""
+    agents: tuple[str, ...] = ()
+    start_ns: int = 0
+    end_ns: int = 0
+    grace_ns: int = 0
+
+
+@record
+class EndWindow:
+    call: int = 0
+    name: str = ""
+
+
+@record
+class ListWindows:
+    call: int = 0
+    after: str = ""
+
+
+@record
 class ShowGuard:
     call: int = 0
 
@@ -294,6 +316,26 @@ class AgentView:
     drain_ns: int = 0
     kill_ns: int = 0
     marks_gone: bool = False
+    asked: int = 0
+    accepted: int = 0
+    declined: int = 0
+
+
+@record
+class WindowView:
+    name: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    is_begun: bool = False
+    by: str = ""
+    grace_ns: int = 0
+    agents: int = 0
+    drained: int = 0
+    tasks: int = 0
+    asked: int = 0
+    accepted: int = 0
+    declined: int = 0
+    members: tuple[str, ...] = ()
 
 
 @record
@@ -470,6 +512,13 @@ class Volumes:
 
 
 @record
+class Windows:
+    call: int = 0
+    windows: tuple[WindowView, ...] = ()
+    is_more: bool = False
+
+
+@record
 class Finding:
     about: str = ""
     reason: str = ""
@@ -599,4 +648,8 @@ OperatorMessage: TypeAlias = (
     | ListVolumes
     | Volumes
     | ChangeVolume
+    | ScheduleWindow
+    | EndWindow
+    | ListWindows
+    | Windows
 )

@@ -7,7 +7,6 @@ Agents remember what they are told to launch, as real ones do, until `forget`.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.draft import Outcome
 from master.core.effects import Effect, SendAcknowledge, SendLaunch
@@ -18,6 +17,7 @@ from master.core.frameworks import (
     SubscribeFramework,
     TeardownFramework,
 )
+from master.core.inverse import AnswerInverseOffers
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.policies import SetPolicy
@@ -33,6 +33,7 @@ from protocol.messages.agent import RegisterAgent as Registration
 from protocol.messages.framework import (
     Accept,
     Acknowledgement,
+    AnswerInverse,
     Decline,
     KillTask,
     LaunchTask,
@@ -115,7 +116,9 @@ class Script(Duties, Reserving):
         self._register(words[0])
 
     def do_framework(self, words: list[str], options: Options) -> None:
-        """framework NAME role=…,… [id=…] [token=…] [principal=…] [failover=…] [filters=…|…]"""
+        """framework NAME role=…,… [id=…] [token=…] [principal=…] [failover=…] [filters=…|…]
+        [inverse]
+        """
         subscribe = Subscribe(
             framework_id=self.names.framework_id(options.get("id", "")),
             token=options.get("token", ""),
@@ -123,6 +126,7 @@ class Script(Duties, Reserving):
             roles=tuple(options["role"].split(",")) if options["role"] else (),
             failover_timeout_ns=duration(options.get("failover", "1h")),
             filters=tuple(map(parse_filter, filter(None, options.get("filters", "").split("|")))),
+            takes_inverse="inverse" in words,
         )
         principal = options.get("principal", "p")
         self.frameworks[words[0]] = ScriptedFramework(subscribe, principal, 0)
@@ -260,9 +264,11 @@ class Script(Duties, Reserving):
         least = parse_quantities(options.get("least", ""))
         self.submit(SetPolicy(words[0], least, int(options.get("sharers", "1"))))
 
-    def do_lift(self, words: list[str], options: Options) -> None:
-        """lift DURATION: of the guard against giving many agents up at once"""
-        self.submit(LiftGuard("op", duration(words[0])))
+    def do_answer(self, words: list[str], options: Options) -> None:
+        """answer FRAMEWORK accept|decline INVERSE… [refuse=…]"""
+        refuse_ns = duration(options.get("refuse", "0s"))
+        answer = AnswerInverse(1, tuple(words[2:]), words[1] == "accept", refuse_ns)
+        self.submit(AnswerInverseOffers(self._framework_id(words[0]), answer))
 
     def do_teardown(self, words: list[str], options: Options) -> None:
         """teardown FRAMEWORK [by=…]"""

@@ -12,6 +12,8 @@ from master.core.effects import (
     RefuseAgent,
     RemoveVolumes,
     SendAcknowledge,
+    SendInverseOffers,
+    SendInverseRescinded,
     SendKill,
     SendLaunch,
     SendOffers,
@@ -76,6 +78,16 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
         case SendRescinded():
             names_of = " ".join(map(names.offer, effect.offers))
             yield f"rescind {names.framework(effect.framework_id)} {names_of}"
+        case SendInverseOffers():
+            for asked in effect.offers:
+                until = f" until={asked.available_ns // 10**9}s" if asked.available_ns else ""
+                when = f"from={asked.unavailable_ns // 10**9}s{until}"
+                to = names.framework(effect.framework_id)
+                tasks = ",".join(asked.tasks)
+                yield f"inverse {asked.offer_id} {to} {asked.agent_id} {when} {tasks}"
+        case SendInverseRescinded():
+            ids = " ".join(effect.offers)
+            yield f"rescind inverse {names.framework(effect.framework_id)} {ids}"
         case SendUpdates():
             for status in effect.statuses:
                 yield _tell_update(names, status)
@@ -84,17 +96,23 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
                 why = f": {ended.message}" if ended.message else ""
                 owner = names.framework(effect.framework_id)
                 yield f"operation {owner} {ended.operation_id} {ended.state.name}{why}"
-        case KeepVolumes() | RemoveVolumes():
-            verb = "keep" if isinstance(effect, KeepVolumes) else "remove"
-            for volume in effect.volumes:
-                size = amounts(Resources({"disk": volume.size_bytes}))
-                yield f"{verb} {effect.agent_id} {volume.id} number {volume.number} {size}"
         case EvictFramework():
             text = names.translate(effect.text)
             yield f"evict {names.framework(effect.framework_id)} {effect.reason}: {text}"
         case TellHeld():
             zones = [f"{z.name or 'all'} {z.absent}/{z.known}" for z in effect.zones]
             yield f"held {', '.join(zones) or 'nothing'}"
+        case _:
+            yield from _tell_agent(names, effect)
+
+
+def _tell_agent(names: Names, effect: Effect) -> Iterator[str]:
+    match effect:
+        case KeepVolumes() | RemoveVolumes():
+            verb = "keep" if isinstance(effect, KeepVolumes) else "remove"
+            for volume in effect.volumes:
+                size = amounts(Resources({"disk": volume.size_bytes}))
+                yield f"{verb} {effect.agent_id} {volume.id} number {volume.number} {size}"
         case RefuseAgent():
             yield f"refuse {effect.agent_id} {effect.reason}: {effect.text}"
         case AnswerAgent():
@@ -121,7 +139,8 @@ def _tell_offer(offer: Offer) -> str:
     of = f" reserved{','.join(parts)}" if parts else ""
     if offer.volumes:
         of += f" volumes {' '.join(each.id for each in offer.volumes)}"
-    return f"{offer.agent_id} {amounts(offer.resources)} role={offer.role}{of}"
+    away = f" away={offer.unavailable_ns // 10**9}s" if offer.unavailable_ns else ""
+    return f"{offer.agent_id} {amounts(offer.resources)} role={offer.role}{of}{away}"
 
 
 def amounts(resources: Resources) -> str:

@@ -26,6 +26,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "totals": _totals,
         "demands": _demands,
         "policies": _policies,
+        "windows": _windows,
     }[what](state, names)
 
 
@@ -107,6 +108,13 @@ def _pending(state: State, names: Names) -> Iterator[str]:
         name = f"{names.framework(task.framework_id)}/{task.task_id}"
         for status in task.pending:
             yield f"{name} #{status.sequence} {status.state.name}"
+
+
+def _windows(state: State, names: Names) -> Iterator[str]:
+    for each in view.view_windows(state):
+        begun = "begun" if each.is_begun else "scheduled"
+        said = f"asked {each.asked} accepted {each.accepted} declined {each.declined}"
+        yield f"{each.name} {begun} drained {each.drained}/{each.agents} tasks {each.tasks} {said}"
 
 
 def _totals(state: State, names: Names) -> Iterator[str]:

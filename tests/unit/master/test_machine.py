@@ -17,6 +17,7 @@ from master.core.frameworks import (
 )
 from master.core.leadership import TakeOver
 from master.core.machine import Command, Machine
+from master.core.maintenance import EndWindow, ScheduleWindow
 from master.core.offers import AcceptOffers
 from master.core.operations import AcknowledgeOperations
 from master.core.policies import SetPolicy
@@ -107,7 +108,9 @@ def busy_leader() -> Leader:
     leader.submit(FrameworkUnlinked(F1, 2))
     leader.submit(TeardownFramework(F1))
     leader.submit(AgentUnlinked(A1, 1))
+    leader.submit(ScheduleWindow("w", (A1,), leader.now_ns + DAY_NS, 0, 0, "op"))
     leader.advance(8 * DAY_NS)
+    leader.submit(EndWindow("w", "op"))
     leader.submit(ChangeSpace("p", RemoveSpace(3, "s")))
     return leader
 
