@@ -117,6 +117,7 @@ class Agent:
             version=metadata.version("quorate"),
             isolation=tuple(self._containerizer.isolation),
             reserved=parse_reserved(config.reserved),
+            can_resize=True,
         )
         Handlers(self._loop, session, introduction, int(config.kill_grace_s * 1e9))
         statistics = Statistics(

@@ -94,6 +94,8 @@ _TASK_STATUS__STAMP_NS = _TASK_STATUS["stampNs"]
 _TASK_STATUS__EXIT_CODE = _TASK_STATUS["exitCode"]
 _TASK_STATUS__SIGNAL = _TASK_STATUS["signal"]
 _TASK_STATUS__PID = _TASK_STATUS["pid"]
+_TASK_STATUS__RESIZE = _TASK_STATUS["resize"]
+_TASK_STATUS__RESIZE_REFUSED = _TASK_STATUS["resizeRefused"]
 
 
 def read_task_status(reader: Any) -> TaskStatus:
@@ -111,6 +113,8 @@ def read_task_status(reader: Any) -> TaskStatus:
         get(_TASK_STATUS__EXIT_CODE),
         get(_TASK_STATUS__SIGNAL),
         get(_TASK_STATUS__PID),
+        get(_TASK_STATUS__RESIZE),
+        get(_TASK_STATUS__RESIZE_REFUSED),
     )
 
 
@@ -140,6 +144,10 @@ def write_task_status(message: TaskStatus, builder: Any) -> None:
         put(_TASK_STATUS__SIGNAL, message.signal)
     if message.pid:
         put(_TASK_STATUS__PID, message.pid)
+    if message.resize:
+        put(_TASK_STATUS__RESIZE, message.resize)
+    if message.resize_refused:
+        put(_TASK_STATUS__RESIZE_REFUSED, message.resize_refused)
 
 
 _AGENT_NAMED = _CHECKPOINT.AgentNamed.schema.fields
@@ -406,7 +414,7 @@ _CHECKPOINT_EVENT_READERS: dict[str, schema.Arm[CheckpointEvent]] = {
     "agentNamed": (_CHECKPOINT_EVENT__AGENT_NAMED, read_agent_named, 1),
     "bootNoted": (_CHECKPOINT_EVENT__BOOT_NOTED, read_boot_noted, 1),
     "taskAccepted": (_CHECKPOINT_EVENT__TASK_ACCEPTED, read_task_accepted, 18),
-    "stateChanged": (_CHECKPOINT_EVENT__STATE_CHANGED, read_state_changed, 11),
+    "stateChanged": (_CHECKPOINT_EVENT__STATE_CHANGED, read_state_changed, 12),
     "statusAcknowledged": (_CHECKPOINT_EVENT__STATUS_ACKNOWLEDGED, read_status_acknowledged, 4),
     "killAccepted": (_CHECKPOINT_EVENT__KILL_ACCEPTED, read_kill_accepted, 5),
     "taskForgotten": (_CHECKPOINT_EVENT__TASK_FORGOTTEN, read_task_forgotten, 3),

@@ -7,6 +7,7 @@ import structlog
 from agent.checkpoint import CheckpointLoop
 from agent.core.machine import Command
 from agent.core.recovery import JoinCluster
+from agent.core.resizes import AcceptResize
 from agent.core.state import State
 from agent.core.tasks import AcceptKill, AcceptLaunch, EndAll
 from agent.core.updates import AcknowledgeStatus, TellTasks, Told
@@ -23,6 +24,7 @@ from protocol.messages.agent import (
     LaunchTasks,
     RegisterAgent,
     RemoveVolumes,
+    ResizeTasks,
 )
 from protocol.messages.values import TaskStatus
 
@@ -89,6 +91,9 @@ class Handlers:
             case RemoveVolumes(volumes):
                 for volume in volumes:
                     self._submit(RemoveVolume(volume))
+            case ResizeTasks(resizes):
+                for resize in resizes:
+                    self._submit(AcceptResize(resize))
             case AcknowledgeStatuses(acknowledgements):
                 for acknowledgement in acknowledgements:
                     self._submit(AcknowledgeStatus(acknowledgement))

@@ -12,12 +12,14 @@ from agent.core.effects import (
     Effect,
     KillContainer,
     MakeVolume,
+    ResizeContainer,
     SendReports,
     SendStatuses,
     StartContainer,
     WipeVolume,
 )
 from agent.core.machine import Command
+from agent.core.resizes import ContainerResized
 from agent.core.tasks import ContainerEnded, ContainerStarted, LaunchFailed
 from agent.core.volumes import VolumeDeleted, VolumeMade, VolumeNotMade
 from agent.paths import Paths, Sandbox
@@ -30,6 +32,7 @@ from protocol.decision import Refused
 from protocol.errors import Overloaded, Unavailable
 from protocol.messages.agent import Launch
 from protocol.messages.values import TaskStatus, Volume
+from protocol.resources import format_resources
 
 log = structlog.get_logger()
 
@@ -53,6 +56,7 @@ class Performer:
         self._paths = paths
         self._probe = probe
         self._starts: dict[int, Start] = {}
+        self._resizes: dict[int, None] = {}  # launches that are being resized
         self._works: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
@@ -63,6 +67,8 @@ class Performer:
                 self._start(launch)
             case KillContainer(launch, grace_ns):
                 self._kill(launch, grace_ns)
+            case ResizeContainer():
+                self._work(self._resize(effect))
             case DestroyContainer():
                 self._work(self._destroy(effect))
             case SendStatuses(statuses):
@@ -136,6 +142,20 @@ class Performer:
         else:
             kill = self._containerizer.kill(str(launch), grace_ns / 1e9)
             self._work(self._try("a container cannot be killed now", launch, kill))
+
+    async def _resize(self, effect: ResizeContainer) -> None:
+        launch, resources = effect.launch, effect.resources
+        if launch in self._resizes:
+            return  # the master repeats what is not settled
+        self._resizes[launch] = None
+        try:
+            fault = await self._containerizer.resize(
+                str(launch), resources.scalars["cpus"], resources.scalars["mem"]
+            )
+        finally:
+            del self._resizes[launch]
+        log.info("task resized", launch=launch, to=format_resources(resources), fault=fault)
+        self.report(ContainerResized(launch, effect.number, resources, fault))
 
     async def _destroy(self, effect: DestroyContainer) -> None:
         path = self._paths.sandbox(effect.framework_id, effect.task_id, effect.launch)

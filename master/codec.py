@@ -28,6 +28,8 @@ from master.core.events import (
     PolicySet,
     QuotaSet,
     ReservationEnding,
+    ResizeOrdered,
+    ResizeSettled,
     ResourcesReserved,
     ResourcesUnreserved,
     RolesRevived,
@@ -211,6 +213,8 @@ _TASK_STATUS__STAMP_NS = _TASK_STATUS["stampNs"]
 _TASK_STATUS__EXIT_CODE = _TASK_STATUS["exitCode"]
 _TASK_STATUS__SIGNAL = _TASK_STATUS["signal"]
 _TASK_STATUS__PID = _TASK_STATUS["pid"]
+_TASK_STATUS__RESIZE = _TASK_STATUS["resize"]
+_TASK_STATUS__RESIZE_REFUSED = _TASK_STATUS["resizeRefused"]
 
 
 def read_task_status(reader: Any) -> TaskStatus:
@@ -228,6 +232,8 @@ def read_task_status(reader: Any) -> TaskStatus:
         get(_TASK_STATUS__EXIT_CODE),
         get(_TASK_STATUS__SIGNAL),
         get(_TASK_STATUS__PID),
+        get(_TASK_STATUS__RESIZE),
+        get(_TASK_STATUS__RESIZE_REFUSED),
     )
 
 
@@ -257,6 +263,10 @@ def write_task_status(message: TaskStatus, builder: Any) -> None:
         put(_TASK_STATUS__SIGNAL, message.signal)
     if message.pid:
         put(_TASK_STATUS__PID, message.pid)
+    if message.resize:
+        put(_TASK_STATUS__RESIZE, message.resize)
+    if message.resize_refused:
+        put(_TASK_STATUS__RESIZE_REFUSED, message.resize_refused)
 
 
 _LEADERSHIP_TAKEN = _EVENTS.LeadershipTaken.schema.fields
@@ -1128,6 +1138,64 @@ def write_window_ended(message: WindowEnded, builder: Any) -> None:
         put(_WINDOW_ENDED__BY, message.by)
 
 
+_RESIZE_ORDERED = _EVENTS.ResizeOrdered.schema.fields
+_RESIZE_ORDERED__FRAMEWORK_ID = _RESIZE_ORDERED["frameworkId"]
+_RESIZE_ORDERED__TASK_ID = _RESIZE_ORDERED["taskId"]
+_RESIZE_ORDERED__NUMBER = _RESIZE_ORDERED["number"]
+_RESIZE_ORDERED__RESOURCES = _RESIZE_ORDERED["resources"]
+
+
+def read_resize_ordered(reader: Any) -> ResizeOrdered:
+    get = reader._get_by_field
+    return ResizeOrdered(
+        get(_RESIZE_ORDERED__FRAMEWORK_ID),
+        get(_RESIZE_ORDERED__TASK_ID),
+        get(_RESIZE_ORDERED__NUMBER),
+        read_resources(get(_RESIZE_ORDERED__RESOURCES)),
+    )
+
+
+def write_resize_ordered(message: ResizeOrdered, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.framework_id:
+        put(_RESIZE_ORDERED__FRAMEWORK_ID, message.framework_id)
+    if message.task_id:
+        put(_RESIZE_ORDERED__TASK_ID, message.task_id)
+    if message.number:
+        put(_RESIZE_ORDERED__NUMBER, message.number)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESIZE_ORDERED__RESOURCES))
+
+
+_RESIZE_SETTLED = _EVENTS.ResizeSettled.schema.fields
+_RESIZE_SETTLED__FRAMEWORK_ID = _RESIZE_SETTLED["frameworkId"]
+_RESIZE_SETTLED__TASK_ID = _RESIZE_SETTLED["taskId"]
+_RESIZE_SETTLED__NUMBER = _RESIZE_SETTLED["number"]
+_RESIZE_SETTLED__IS_DONE = _RESIZE_SETTLED["isDone"]
+
+
+def read_resize_settled(reader: Any) -> ResizeSettled:
+    get = reader._get_by_field
+    return ResizeSettled(
+        get(_RESIZE_SETTLED__FRAMEWORK_ID),
+        get(_RESIZE_SETTLED__TASK_ID),
+        get(_RESIZE_SETTLED__NUMBER),
+        get(_RESIZE_SETTLED__IS_DONE),
+    )
+
+
+def write_resize_settled(message: ResizeSettled, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.framework_id:
+        put(_RESIZE_SETTLED__FRAMEWORK_ID, message.framework_id)
+    if message.task_id:
+        put(_RESIZE_SETTLED__TASK_ID, message.task_id)
+    if message.number:
+        put(_RESIZE_SETTLED__NUMBER, message.number)
+    if message.is_done:
+        put(_RESIZE_SETTLED__IS_DONE, message.is_done)
+
+
 _LOG_RESTORED = _EVENTS.LogRestored.schema.fields
 _LOG_RESTORED__LAUNCHES_SKIPPED = _LOG_RESTORED["launchesSkipped"]
 _LOG_RESTORED__FRAMEWORKS_SKIPPED = _LOG_RESTORED["frameworksSkipped"]
@@ -1212,6 +1280,8 @@ _EVENT__OPERATION_ACKNOWLEDGED = _EVENT["operationAcknowledged"]
 _EVENT__WINDOW_SCHEDULED = _EVENT["windowScheduled"]
 _EVENT__WINDOW_BEGUN = _EVENT["windowBegun"]
 _EVENT__WINDOW_ENDED = _EVENT["windowEnded"]
+_EVENT__RESIZE_ORDERED = _EVENT["resizeOrdered"]
+_EVENT__RESIZE_SETTLED = _EVENT["resizeSettled"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -1223,7 +1293,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "agentAdmitted": (_EVENT__AGENT_ADMITTED, read_agent_admitted, 13),
     "agentUnreachable": (_EVENT__AGENT_UNREACHABLE, read_agent_unreachable, 1),
     "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 19),
-    "taskUpdated": (_EVENT__TASK_UPDATED, read_task_updated, 11),
+    "taskUpdated": (_EVENT__TASK_UPDATED, read_task_updated, 12),
     "updateAcknowledged": (_EVENT__UPDATE_ACKNOWLEDGED, read_update_acknowledged, 4),
     "killRequested": (_EVENT__KILL_REQUESTED, read_kill_requested, 4),
     "weightSet": (_EVENT__WEIGHT_SET, read_weight_set, 2),
@@ -1259,6 +1329,8 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "windowScheduled": (_EVENT__WINDOW_SCHEDULED, read_window_scheduled, 6),
     "windowBegun": (_EVENT__WINDOW_BEGUN, read_window_begun, 1),
     "windowEnded": (_EVENT__WINDOW_ENDED, read_window_ended, 2),
+    "resizeOrdered": (_EVENT__RESIZE_ORDERED, read_resize_ordered, 7),
+    "resizeSettled": (_EVENT__RESIZE_SETTLED, read_resize_settled, 4),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -1306,6 +1378,8 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     WindowScheduled: (_EVENT__WINDOW_SCHEDULED, write_window_scheduled),
     WindowBegun: (_EVENT__WINDOW_BEGUN, write_window_begun),
     WindowEnded: (_EVENT__WINDOW_ENDED, write_window_ended),
+    ResizeOrdered: (_EVENT__RESIZE_ORDERED, write_resize_ordered),
+    ResizeSettled: (_EVENT__RESIZE_SETTLED, write_resize_settled),
 }
 
 

@@ -45,6 +45,8 @@ struct GuardLifted { by @0 :Text; untilNs @1 :Int64; }        # until then silen
 struct WindowScheduled { name @0 :Text; agents @1 :List(Text); startNs @2 :Int64; endNs @3 :Int64; graceNs @4 :Int64; by @5 :Text; }   # endNs 0: until it is ended
 struct WindowBegun { name @0 :Text; }                                    # its agents drain
 struct WindowEnded { name @0 :Text; by @1 :Text; }                       # by: who ended it early; those that drain for it are active again
+struct ResizeOrdered { frameworkId @0 :Text; taskId @1 :Text; number @2 :UInt64; resources @3 :V.Resources; }   # all of the task's, as they shall be
+struct ResizeSettled { frameworkId @0 :Text; taskId @1 :Text; number @2 :UInt64; isDone @3 :Bool; }              # by its agent
 struct LogRestored { launchesSkipped @0 :UInt64; frameworksSkipped @1 :UInt64; }   # from a backup: what was numbered after it is not known
 struct ClusterFounded { origin @0 :Text; }     # what tells this cluster from others of its name, kept over recoveries
 
@@ -70,5 +72,6 @@ struct Event { union {
   volumeSettled @39 :VolumeSettled; volumeGone @40 :VolumeGone;
   operationUpdated @41 :OperationUpdated; operationAcknowledged @42 :OperationAcknowledged;
   windowScheduled @43 :WindowScheduled; windowBegun @44 :WindowBegun; windowEnded @45 :WindowEnded;
+  resizeOrdered @46 :ResizeOrdered; resizeSettled @47 :ResizeSettled;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

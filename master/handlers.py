@@ -15,6 +15,7 @@ from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.operations import AcknowledgeOperations, ReconcileOperations
 from master.core.requests import RequestResources
+from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.tasks import KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
@@ -26,7 +27,7 @@ from protocol.codecs.agent import decode_agent_message
 from protocol.codecs.framework import decode_framework_message
 from protocol.decision import Refused
 from protocol.errors import Fault, Malformed, NotLeader
-from protocol.ids import AgentId, FrameworkId
+from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages import framework as framework_wire
 from protocol.messages.agent import AgentRefused, AgentUsage, StatusUpdates, VolumeReports
 from protocol.messages.agent import RegisterAgent as Registration
@@ -48,6 +49,7 @@ from protocol.messages.framework import (
     Suppress,
     Teardown,
 )
+from protocol.messages.framework import ResizeTask as ResizeCall
 from protocol.messages.link import Leader
 from rlog.answers import Outcome, Submit, reason_of
 from rlog.requests import SpaceReceiver
@@ -246,6 +248,8 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return SuppressOffers(framework, message)
         case KillTasksCall():
             return KillTasks(framework, message.kills)
+        case ResizeCall():
+            return ResizeTask(framework, TaskId(message.task_id), message.resources)
         case Acknowledge():
             return AcknowledgeUpdates(framework, message.acknowledgements)
         case framework_wire.AcknowledgeOperations():

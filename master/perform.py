@@ -22,6 +22,7 @@ from master.core.effects import (
     SendOffers,
     SendOperations,
     SendRescinded,
+    SendResize,
     SendUpdates,
     TellHeld,
 )
@@ -36,6 +37,7 @@ from protocol.messages.agent import (
     AgentRefused,
     KillTasks,
     LaunchTasks,
+    ResizeTasks,
 )
 from protocol.messages.framework import (
     FrameworkFailed,
@@ -63,6 +65,7 @@ LISTS = {
     Updates: "statuses",
     LaunchTasks: "launches",
     KillTasks: "kills",
+    ResizeTasks: "resizes",
     AcknowledgeStatuses: "acknowledgements",
     OperationUpdates: "statuses",
     wire.KeepVolumes: "volumes",
@@ -121,6 +124,8 @@ class Performer:
                 self._to_agent(effect, LaunchTasks(effect.launches))
             case SendKill():
                 self._to_agent(effect, KillTasks(effect.kills))
+            case SendResize():
+                self._to_agent(effect, ResizeTasks(effect.resizes))
             case SendAcknowledge():
                 self._to_agent(effect, AcknowledgeStatuses(effect.acknowledgements))
             case AnswerAgent():
@@ -168,7 +173,7 @@ class Performer:
 
     def _to_agent(
         self,
-        effect: SendLaunch | SendKill | SendAcknowledge | KeepVolumes | RemoveVolumes,
+        effect: SendLaunch | SendKill | SendResize | SendAcknowledge | KeepVolumes | RemoveVolumes,
         message: AgentMessage,
     ) -> None:
         link = self._sessions.agents.link_of(effect.agent_id)

@@ -10,6 +10,7 @@ from master.core.maintenance import EndWindow, ScheduleWindow
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
+from master.core.resizes import ResizeTask
 from master.core.roles import SetWeight
 from master.core.tasks import KillByOperator
 from master.core.volumes import ChangeVolumeByOperator
@@ -21,6 +22,7 @@ from protocol.messages.operator import (
     ChangeVolume,
     KillTaskByOperator,
     RemoveFramework,
+    ResizeTaskByOperator,
 )
 from protocol.messages.operator import DeactivateAgent as DeactivateCall
 from protocol.messages.operator import DeclareGone as DeclareGoneCall
@@ -38,6 +40,7 @@ from protocol.quantities import amounts_of
 DutyCall: TypeAlias = DeactivateCall | ActivateCall | DrainCall | DeclareGoneCall
 Change: TypeAlias = (
     KillTaskByOperator
+    | ResizeTaskByOperator
     | RemoveFramework
     | SetWeightCall
     | SetQuotaCall
@@ -58,6 +61,9 @@ def command_of(request: Change, peer: Link) -> Command:
         case KillTaskByOperator():
             framework, task = FrameworkId(request.framework_id), TaskId(request.task_id)
             return KillByOperator(framework, task, request.grace_ns)
+        case ResizeTaskByOperator():
+            framework, task = FrameworkId(request.framework_id), TaskId(request.task_id)
+            return ResizeTask(framework, task, request.resources)
         case RemoveFramework():
             by = peer.principal or peer.name
             return TeardownFramework(FrameworkId(request.framework_id), by=by)

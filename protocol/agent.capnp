@@ -11,6 +11,7 @@ struct RegisterAgent {            # agent → leading master, at first contact a
   isolation @8 :List(Text);       # what it can enforce: "cgroups-v1", "namespaces", …
   reserved @9 :List(V.StaticReservation);   # parts of `resources`
   volumes @10 :List(V.Volume);    # all that it keeps
+  canResize @11 :Bool;            # it understands resizeTasks
 }
 struct AgentRegistered { agentId @0 :Text; }
 struct AgentRefused { reason @0 :Text; text @1 :Text; }
@@ -26,6 +27,8 @@ struct KeepVolumes { volumes @0 :List(V.Volume); }             # made if they ar
 struct RemoveVolumes { volumes @0 :List(V.Volume); }           # with all that is in them
 struct VolumeReport { volume @0 :V.Volume; message @1 :Text; } # state: ready, failed (kept as it was, if it was), gone
 struct VolumeReports { reports @0 :List(VolumeReport); }
+struct Resize { frameworkId @0 :Text; taskId @1 :Text; launch @2 :UInt64; number @3 :UInt64; resources @4 :V.Resources; }   # resources: all of the task's
+struct ResizeTasks { resizes @0 :List(Resize); }
 struct FrameworkUsage { frameworkId @0 :Text; role @1 :Text; usage @2 :V.ContainerUsage; containers @3 :UInt32; }
 struct AgentUsage { frameworks @0 :List(FrameworkUsage); }   # sums over the running containers of each framework
 
@@ -35,4 +38,5 @@ struct AgentMessage { union {
   statusUpdates @4 :StatusUpdates; acknowledgeStatuses @5 :AcknowledgeStatuses;
   launchTasks @6 :LaunchTasks; killTasks @7 :KillTasks; agentUsage @8 :AgentUsage;
   keepVolumes @9 :KeepVolumes; removeVolumes @10 :RemoveVolumes; volumeReports @11 :VolumeReports;
+  resizeTasks @12 :ResizeTasks;
 } }

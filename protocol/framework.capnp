@@ -49,6 +49,7 @@ struct Suppress { call @0 :UInt64; roles @1 :List(Text); }
 struct Want { amounts @0 :List(V.Quantity); count @1 :UInt32; constraints @2 :List(V.Constraint); }   # amounts: of one task
 struct Request { call @0 :UInt64; role @1 :Text; wants @2 :List(Want); }
 struct KillTasksCall { call @0 :UInt64; kills @1 :List(KillTask); }
+struct ResizeTask { call @0 :UInt64; taskId @1 :Text; resources @2 :V.Resources; }   # cpus, mem or both as they shall be
 struct Acknowledgement { taskId @0 :Text; launch @1 :UInt64; sequence @2 :UInt64; }
 struct Acknowledge { acknowledgements @0 :List(Acknowledgement); }
 struct Reconcile { call @0 :UInt64; tasks @1 :List(Text); }   # no tasks: all that are not terminal
@@ -97,4 +98,5 @@ struct FrameworkMessage { union {
   operationUpdates @20 :OperationUpdates; acknowledgeOperations @21 :AcknowledgeOperations;
   reconcileOperations @22 :ReconcileOperations;
   inverseOffers @23 :InverseOffers; inverseRescinded @24 :InverseRescinded; answerInverse @25 :AnswerInverse;
+  resizeTask @26 :ResizeTask;
 } }

@@ -24,6 +24,7 @@ struct ChangeVolume {
   isShared @6 :Bool; plan @7 :Bool;
 }
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
+struct ResizeTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; resources @3 :V.Resources; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
 struct SetPolicy { call @0 :UInt64; role @1 :Text; least @2 :List(V.Quantity); sharers @3 :UInt32; }   # how a role and all below it are offered anything; nothing: as above it
@@ -77,6 +78,7 @@ struct FrameworkView {
 struct TaskView {
   status @0 :V.TaskStatus; description @1 :V.TaskDescription; role @2 :Text;
   agentAddress @3 :Text; agentHostname @4 :Text; launchedNs @5 :Int64; frameworkName @6 :Text;
+  wanted @7 :V.Resources;         # that it is being resized to; nothing: it is not
 }
 struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; rivalOf @7 :Text; }   # rivalOf: the offer that lends the same to another framework
 struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
@@ -135,4 +137,5 @@ struct OperatorMessage { union {
   showGuard @46 :ShowGuard; liftGuard @47 :LiftGuard; guardView @48 :GuardView;
   listVolumes @49 :ListVolumes; volumes @50 :Volumes; changeVolume @51 :ChangeVolume;
   scheduleWindow @52 :ScheduleWindow; endWindow @53 :EndWindow; listWindows @54 :ListWindows; windows @55 :Windows;
+  resizeTaskByOperator @56 :ResizeTaskByOperator;
 } }

@@ -69,7 +69,7 @@ enum TaskReason {
   none @0; commandExited @1; killedByFramework @2; killedByOperator @3; frameworkRemoved @4;
   memoryLimit @5; launchFailed @6; fetchFailed @7; invalidTask @8; agentUnreachable @9;
   agentReturned @10; agentForgot @11; reconciliation @12; agentRestarted @13; supervisorLost @14; agentRemoved @15;
-  agentDraining @16; agentGone @17;
+  agentDraining @16; agentGone @17; resized @18; resizeRefused @19;
 }
 
 struct TaskStatus {
@@ -81,6 +81,8 @@ struct TaskStatus {
   exitCode @9 :Int32;             # meaningful when exited and signal = 0
   signal @10 :UInt16;             # that ended it; 0 none
   pid @11 :UInt32;                # on the agent's machine, first process of the container
+  resize @12 :UInt64;             # number of the newest resize of the launch that the agent has settled
+  resizeRefused @13 :Bool;        # and whether it could not be done
 }
 
 struct ContainerUsage {

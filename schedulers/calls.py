@@ -15,6 +15,7 @@ from protocol.messages.framework import (
     Reconcile,
     ReconcileOperations,
     Request,
+    ResizeTask,
     Revive,
     Suppress,
     Teardown,
@@ -32,6 +33,7 @@ Call = (
     | Revive
     | Suppress
     | KillTasksCall
+    | ResizeTask
     | Reconcile
     | ReconcileOperations
     | Teardown

@@ -178,8 +178,6 @@ class Driver(Verbs):
             case _:
                 raise UnknownMessage(f"{type(message).__name__} from a master")
 
-    # Subscription.
-
     def _subscribe(self) -> None:
         self._cancel_timer()
         self._subscribe_call = self._calls.next_number()
@@ -343,8 +341,6 @@ class Driver(Verbs):
         for message in self._ledger.take():  # while disconnected: dropped, updates come again
             if self.is_subscribed:
                 self._send(message)
-
-    # The end.
 
     def _tell(self, callback: Callable[..., None], *what: object) -> None:
         if self._ended is None or self._ended.done():

@@ -19,12 +19,14 @@ from protocol.messages.framework import (
     Reconcile,
     ReconcileOperations,
     Request,
+    ResizeTask,
     Revive,
     Suppress,
     Teardown,
     Want,
 )
 from protocol.messages.values import TaskDescription
+from protocol.resources import Resources
 from schedulers.calls import Call
 from schedulers.offers import ids_of
 
@@ -83,6 +85,10 @@ class Verbs:
     def kill(self, tasks: Sequence[str], grace_s: float = 0.0) -> int:
         """Have tasks ended: SIGTERM, and SIGKILL after the grace (0: the task's own)."""
         return self._call(KillTasksCall(0, tuple(KillTask(each, _ns(grace_s)) for each in tasks)))
+
+    def resize(self, task: str, resources: Resources) -> int:
+        """Give a running task other cpus, mem or both; its next status says RESIZED or why not."""
+        return self._call(ResizeTask(0, task, resources))
 
     def reconcile(self, tasks: Sequence[str] = ()) -> int:
         """Have the newest status of these tasks sent (none: of all that have not ended)."""

@@ -6,7 +6,8 @@ from agent.cgroups.files import Files
 
 PERIOD_US = 100_000
 QUOTA_US_MIN = 1_000  # the kernel refuses smaller quotas
-MEMORY_BYTES_MIN = 32 << 20  # below this the loader of a plain program is killed before main
+MIB = 1 << 20
+MEMORY_BYTES_MIN = 32 * MIB  # below this the loader of a plain program is killed before main
 
 
 class Limits(NamedTuple):
@@ -24,6 +25,12 @@ class Limits(NamedTuple):
     @property
     def enforced_memory_bytes(self) -> int:
         return max(self.memory_bytes, MEMORY_BYTES_MIN)
+
+
+def describe_excess(used_bytes: int, limit_bytes: int) -> str:
+    """Return why a container cannot have so little memory."""
+    used, limit = (f"{-(-each // MIB)} MiB" for each in (used_bytes, limit_bytes))
+    return f"it uses {used} of memory, more than {limit}"
 
 
 class Counters(NamedTuple):
@@ -64,6 +71,13 @@ class Hierarchy(Protocol):
 
     def create(self, container: str, limits: Limits) -> None:
         """Make the container's groups with their limits. Raises OSError."""
+
+    def resize(self, container: str, limits: Limits) -> str:
+        """Change cpu and memory of a container with processes in it.
+
+        Returns why it cannot be, and then has changed nothing; empty when it is done. Raises
+        OSError.
+        """
 
     def entrances(self, container: str) -> list[str]:
         """Return the files to which a process writes `0` to enter the container."""

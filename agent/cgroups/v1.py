@@ -5,7 +5,7 @@ import os
 import signal
 
 from agent.cgroups.files import Files, parse_keyed, parse_number
-from agent.cgroups.hierarchy import Controller, Counters, Limits
+from agent.cgroups.hierarchy import Controller, Counters, Limits, describe_excess
 
 SHARES_MIN, SHARES_MAX = 2, 262_144
 SHARES_PER_CPU = 1024
@@ -70,6 +70,30 @@ class Memory:
             "oom_kills": control.get("oom_kill", 0),
         }
 
+    def resize(self, files: Files, directory: str, limits: Limits) -> str:
+        """Change the limit of a group in use; the kernel refuses what it cannot reclaim.
+
+        Returns why it cannot be; empty when it is done. Raises OSError for anything else.
+        """
+        value = limits.enforced_memory_bytes
+        memory = f"{directory}/memory.limit_in_bytes"
+        swap = f"{directory}/memory.memsw.limit_in_bytes"
+        before = parse_number(files.read(memory))
+        paths = [memory, swap] if files.exists(swap) else [memory]
+        if value > before:
+            paths.reverse()  # swap is never below the memory
+        for number, path in enumerate(paths):
+            try:
+                files.write(path, str(value))
+            except OSError as error:
+                for done in reversed(paths[:number]):
+                    files.write(done, str(before))
+                if error.errno != errno.EBUSY:
+                    raise
+                used = parse_number(files.read(f"{directory}/memory.usage_in_bytes"))
+                return describe_excess(used, value)
+        return ""
+
 
 class Pids:
     """How many processes and threads there may be."""
@@ -130,6 +154,15 @@ class HierarchyV1:
             self._files.make(f"{directory}/{container}")
         for name, directory in self._directories.items():
             CONTROLLERS[name].limit(self._files, f"{directory}/{container}", limits)
+
+    def resize(self, container: str, limits: Limits) -> str:
+        if directory := self._directories.get("memory"):
+            fault = Memory().resize(self._files, f"{directory}/{container}", limits)
+            if fault:
+                return fault
+        if directory := self._directories.get("cpu"):
+            Cpu().limit(self._files, f"{directory}/{container}", limits)
+        return ""
 
     def entrances(self, container: str) -> list[str]:
         # `0` to `tasks` by a single-threaded process itself spares the RCU grace period that a

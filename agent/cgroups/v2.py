@@ -3,7 +3,7 @@
 import os
 
 from agent.cgroups.files import Files, parse_keyed, parse_number
-from agent.cgroups.hierarchy import PERIOD_US, Counters, Limits
+from agent.cgroups.hierarchy import PERIOD_US, Counters, Limits, describe_excess
 from agent.cgroups.v1 import kill_processes
 
 CONTROLLERS = ("cpu", "memory", "pids")
@@ -40,11 +40,7 @@ class HierarchyV2:
     def create(self, container: str, limits: Limits) -> None:
         directory = f"{self._directory}/{container}"
         self._files.make(directory)
-        if "cpu" in self._controllers:
-            weight = limits.cpus_milli * WEIGHT_PER_CPU // 1000
-            weight = min(max(weight, WEIGHT_MIN), WEIGHT_MAX)
-            self._files.write(f"{directory}/cpu.weight", str(weight))
-            self._files.write(f"{directory}/cpu.max", f"{limits.quota_us} {PERIOD_US}")
+        self._limit_cpu(directory, limits)
         if "memory" in self._controllers:
             self._files.write(f"{directory}/memory.max", str(limits.enforced_memory_bytes))
             if self._files.exists(f"{directory}/memory.swap.max"):
@@ -52,6 +48,35 @@ class HierarchyV2:
         if "pids" in self._controllers:
             value = str(limits.pids_max) if limits.pids_max else "max"
             self._files.write(f"{directory}/pids.max", value)
+
+    def resize(self, container: str, limits: Limits) -> str:
+        directory = f"{self._directory}/{container}"
+        fault = ""
+        if "memory" in self._controllers:
+            fault = self._resize_memory(directory, limits.enforced_memory_bytes)
+        if not fault:
+            self._limit_cpu(directory, limits)
+        return fault
+
+    def _limit_cpu(self, directory: str, limits: Limits) -> None:
+        if "cpu" in self._controllers:
+            weight = limits.cpus_milli * WEIGHT_PER_CPU // 1000
+            weight = min(max(weight, WEIGHT_MIN), WEIGHT_MAX)
+            self._files.write(f"{directory}/cpu.weight", str(weight))
+            self._files.write(f"{directory}/cpu.max", f"{limits.quota_us} {PERIOD_US}")
+
+    def _resize_memory(self, directory: str, value: int) -> str:
+        """Reclaim down to the limit first: `memory.max` below what is used would kill."""
+        high = f"{directory}/memory.high"
+        self._files.write(high, str(value))
+        try:
+            used = parse_number(self._files.read(f"{directory}/memory.current"))
+            if used > value:
+                return describe_excess(used, value)
+            self._files.write(f"{directory}/memory.max", str(value))
+        finally:
+            self._files.write(high, "max")
+        return ""
 
     def entrances(self, container: str) -> list[str]:
         return [f"{self._directory}/{container}/cgroup.procs"]

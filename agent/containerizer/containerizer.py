@@ -116,6 +116,13 @@ class Containerizer(Protocol):
         Returns at once; the end is told by `on_exit`.
         """
 
+    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
+        """Give a running container other limits; it goes on undisturbed.
+
+        Returns why it cannot be, and then nothing has changed; empty when it is done, also where
+        nothing is limited.
+        """
+
     def usage(self, container: str) -> ContainerUsage | None:
         """What a container uses now; None when it is not running here."""
 

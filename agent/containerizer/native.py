@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import structlog
 
-from agent.cgroups.hierarchy import Hierarchy
+from agent.cgroups.hierarchy import Hierarchy, Limits
 from agent.containerizer import records
 from agent.containerizer.connection import (
     LauncherConnection,
@@ -130,6 +130,19 @@ class NativeContainerizer:
         watch = self._watches.get(container)
         if watch is not None:
             watch.terminate(grace_s, self._hierarchy, container)
+
+    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
+        if container not in self._watches:
+            return "it does not run"
+        if self._hierarchy is None:
+            return ""
+        limits = Limits(cpus_milli, memory_bytes, pids_max=0)
+        running = asyncio.get_running_loop()  # reclaiming memory may take the kernel a while
+        try:
+            return await running.run_in_executor(None, self._hierarchy.resize, container, limits)
+        except OSError as error:
+            log.warning("a container cannot be resized", container=container, reason=str(error))
+            return f"its limits cannot be changed: {error.strerror or error}"
 
     def usage(self, container: str) -> ContainerUsage | None:
         watch = self._watches.get(container)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from protocol.messages.agent import Launch, VolumeReport
 from protocol.messages.values import TaskStatus, Volume
+from protocol.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,15 @@ class KillContainer:
 
     launch: int
     grace_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Give a running container other limits, and report by the number what became of it."""
+
+    launch: int
+    number: int
+    resources: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class SendReports:
 Effect = (
     StartContainer
     | KillContainer
+    | ResizeContainer
     | DestroyContainer
     | SendStatuses
     | MakeVolume

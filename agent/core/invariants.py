@@ -1,9 +1,11 @@
 """Invariants: what holds in every state of an agent; checked by tests and the simulation."""
 
+from agent.core import resizes
 from agent.core.state import FORGOTTEN_MAX, TASKS_MAX, VOLUMES_MAX, State
 from protocol.messages.values import TaskState, VolumeState
 
-PENDING_MAX = 3  # running, killing and one end: a task only moves forward
+# Running, killing and one end, as a task only moves forward; and what became of resizes.
+PENDING_MAX = 3 + resizes.PENDING_MAX
 
 
 def check(state: State) -> None:

@@ -1,6 +1,6 @@
 """Machine: the agent's whole core as two functions, decide and apply."""
 
-from agent.core import recovery, tasks, updates, volumes
+from agent.core import recovery, resizes, tasks, updates, volumes
 from agent.core.events import (
     AgentNamed,
     BootNoted,
@@ -16,6 +16,7 @@ from agent.core.events import (
     VolumeWiped,
 )
 from agent.core.recovery import JoinCluster, NameAgent, Recover
+from agent.core.resizes import AcceptResize, ContainerResized
 from agent.core.state import State
 from agent.core.tasks import (
     AcceptKill,
@@ -48,6 +49,8 @@ Command = (
     | AcceptLaunch
     | AcceptKill
     | EndAll
+    | AcceptResize
+    | ContainerResized
     | ContainerStarted
     | LaunchFailed
     | ContainerEnded
@@ -80,6 +83,10 @@ def decide(state: State, command: Command, now_ns: int) -> Outcome:
             return tasks.decide_launch(state, command, now_ns)
         case AcceptKill():
             return tasks.decide_kill(state, command, now_ns)
+        case AcceptResize():
+            return resizes.decide_resize(state, command)
+        case ContainerResized():
+            return resizes.decide_resized(state, command, now_ns)
         case EndAll():
             return tasks.decide_end_all(state, command, now_ns)
         case ContainerStarted():

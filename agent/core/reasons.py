@@ -14,3 +14,4 @@ class Reason(IntEnum):
     OTHER_CLUSTER = 6
     UNKNOWN_VOLUME = 7
     VOLUME_IN_USE = 8
+    BAD_RESIZE = 9

@@ -9,7 +9,7 @@ from master.core.effects import AnswerAgent
 from master.core.events import AgentAdmitted, AgentRemoved, AgentUnreachable
 from master.core.holdings import settle
 from master.core.offers import close_offers
-from master.core.orders import order_kill, order_launch
+from master.core.orders import order_kill, order_launch, order_resize
 from master.core.reasons import Reason
 from master.core.records import Agent, Declaration, Task, part_of
 from master.core.settings import Settings
@@ -85,7 +85,7 @@ def decide_register(
         offer_ids = tuple(state.soft.offers_by_agent.get(agent_id, ()))
         close_offers(draft, state, offer_ids, is_told=True)
     _draft_volumes(draft, state, register, remaining)
-    draft.soft.append(AgentAttached(agent_id, command.link))
+    draft.soft.append(AgentAttached(agent_id, command.link, register.can_resize))
     draft.touch(agent_id)
     return draft.decision()
 
@@ -226,7 +226,7 @@ def _check_known(state: State, command: RegisterAgent, settings: Settings) -> Re
 
 
 def _check_fit(register: Registration, tasks: list[Task]) -> Refused | None:
-    held = sum_resources(task.resources for task in tasks)
+    held = sum_resources(task.held for task in tasks)
     if register.resources.contains(held):
         return None
     names = ", ".join(task.key for task in tasks[:TASKS_NAMED_MAX])
@@ -268,7 +268,7 @@ def _check_reserved(
 
 def _used_of(agent: Agent | None, tasks: list[Task], reservation: str) -> Resources:
     """Return what tasks and volumes take of one of the agent's reservations, or of none."""
-    used = sum_resources(part_of(task.resources, task.draws, reservation) for task in tasks)
+    used = sum_resources(part_of(task.held, task.draws, reservation) for task in tasks)
     for volume in () if agent is None else agent.volumes.values():
         if volume.reservation == reservation:
             used = used + disk(volume.held_bytes)
@@ -352,6 +352,8 @@ def _compare(draft: Draft, telling: Telling, state: State, register: Registratio
             _restore(telling, task)
             if task.kill and telling.progress_of(task).state not in TERMINAL:
                 order_kill(draft, task, task.kill)
+            if task.resize and not telling.is_settled(task):
+                order_resize(draft, task, task.resize)
         elif task.reported is not TaskState.STAGING:
             text = f"agent {agent_id} came back without it"
             telling.assume(task, TaskState.LOST, TaskReason.AGENT_FORGOT, text)

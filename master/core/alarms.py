@@ -27,3 +27,4 @@ class AlarmKind(IntEnum):
     OPERATION_UNANSWERED = 19
     INVERSE = 20
     WINDOW = 21
+    RESIZE_UNANSWERED = 22

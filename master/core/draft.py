@@ -20,6 +20,7 @@ from master.core.effects import (
     SendOffers,
     SendOperations,
     SendRescinded,
+    SendResize,
     SendUpdates,
     TellHeld,
 )
@@ -29,7 +30,7 @@ from master.core.soft import AgentsTouched, AlarmSet, SoftEvent
 from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId
-from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
+from protocol.messages.agent import Kill, Launch, Resize, StatusAcknowledgement
 from protocol.messages.framework import InverseOffer, Offer, Subscribed
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceReply, SpaceTouched
@@ -73,6 +74,7 @@ class Draft:
     removed: dict[AgentId, list[Volume]] = field(default_factory=dict)
     launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
+    resizes: dict[AgentId, list[Resize]] = field(default_factory=dict)
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
     inverse_offers: dict[FrameworkId, list[InverseOffer]] = field(default_factory=dict)
     inverse_rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Draft:
             for part in _by_size(launches):
                 yield SendLaunch(agent_id, part)
         yield from _parcels(SendKill, self.kills)
+        yield from _parcels(SendResize, self.resizes)
         yield from _parcels(SendOffers, self.offers)
         yield from _parcels(SendInverseRescinded, self.inverse_rescinded)
         yield from _parcels(SendInverseOffers, self.inverse_offers)

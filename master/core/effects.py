@@ -9,7 +9,13 @@ from typing import TypeAlias
 
 from master.core.records import Zone
 from protocol.ids import AgentId, FrameworkId, OfferId
-from protocol.messages.agent import AgentRegistered, Kill, Launch, StatusAcknowledgement
+from protocol.messages.agent import (
+    AgentRegistered,
+    Kill,
+    Launch,
+    Resize,
+    StatusAcknowledgement,
+)
 from protocol.messages.framework import InverseOffer, Offer
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceTouched
@@ -99,6 +105,12 @@ class SendKill:
 
 
 @dataclass(frozen=True, slots=True)
+class SendResize:
+    agent_id: AgentId
+    resizes: tuple[Resize, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SendAcknowledge:
     agent_id: AgentId
     acknowledgements: tuple[StatusAcknowledgement, ...]
@@ -143,6 +155,7 @@ Effect: TypeAlias = (
     | TellHeld
     | SendLaunch
     | SendKill
+    | SendResize
     | SendAcknowledge
     | SpaceTouched
 )

@@ -276,6 +276,22 @@ class WindowEnded:
 
 
 @record
+class ResizeOrdered:
+    framework_id: str = ""
+    task_id: str = ""
+    number: int = 0
+    resources: Resources = EMPTY
+
+
+@record
+class ResizeSettled:
+    framework_id: str = ""
+    task_id: str = ""
+    number: int = 0
+    is_done: bool = False
+
+
+@record
 class LogRestored:
     launches_skipped: int = 0
     frameworks_skipped: int = 0
@@ -332,6 +348,8 @@ Event: TypeAlias = (
     | WindowScheduled
     | WindowBegun
     | WindowEnded
+    | ResizeOrdered
+    | ResizeSettled
 )
 
 

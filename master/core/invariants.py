@@ -49,7 +49,7 @@ def check(state: State) -> None:
 def _check_agent(state: State, agent: Agent) -> None:
     """Nothing is counted twice or lost: offered + allocated + free = total."""
     assert state.agents[agent.id] is agent
-    held = [state.tasks[key].resources for key in agent.tasks]
+    held = [state.tasks[key].held for key in agent.tasks]
     assert agent.allocated == sum_resources(held), agent.id
     for name, amount in agent.allocated.scalars.items():
         assert amount == sum(each.scalars.get(name, 0) for each in held), (agent.id, name)
@@ -155,7 +155,7 @@ def _check_framework(state: State, framework: Framework) -> None:
         assert task.launch == launch
         assert task_id not in framework.history
         if not task.is_ended:
-            charge(amounts.setdefault(task.role, {}), task.resources.quantities)
+            charge(amounts.setdefault(task.role, {}), task.held.quantities)
     assert framework.allocated == amounts, framework.id
     history_max = REMOVED_HISTORY_MAX if framework.is_removed else HISTORY_MAX
     assert len(framework.history) <= history_max
@@ -172,7 +172,8 @@ def _check_task(state: State, task: Task) -> None:
     assert 0 < task.launch < state.launches_next
     assert task.is_ended or state.agents[task.agent_id].tasks[task.key] == task.launch
     assert not task.is_ended or task.pending, "an ended task waits for nothing but the framework"
-    assert not (task.is_ended and task.kill)
+    assert not (task.is_ended and (task.kill or task.resize))
+    assert task.resize is None or task.resize.number == task.resizes
     assert task.status.sequence == task.updates_made
     assert len(task.pending) <= PENDING_MAX
     sequences = [each.sequence for each in task.pending]
@@ -312,6 +313,7 @@ def _check_standing(state: State) -> None:
 
 
 def _check_links(state: State) -> None:
+    assert all(agent_id in state.soft.agent_links for agent_id in state.soft.resizers)
     for agent_id in state.soft.overdue:
         assert agent_id in state.agents
         assert agent_id not in state.soft.agent_links

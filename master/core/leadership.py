@@ -22,7 +22,7 @@ from master.core.draft import Draft, Outcome, put
 from master.core.effects import Effect
 from master.core.events import ClusterFounded, LeadershipTaken, LogRestored
 from master.core.offers import ring_offer_old
-from master.core.orders import order_kill, order_launch, order_updates
+from master.core.orders import order_kill, order_launch, order_resize, order_updates
 from master.core.records import Task
 from master.core.settings import Settings
 from master.core.soft import LeadershipBegun, RefusalEnded
@@ -149,6 +149,8 @@ def _order_again(draft: Draft, state: State, task: Task) -> None:
             order_launch(draft, state, task)
         if task.kill:
             order_kill(draft, task, task.kill)
+        if task.resize:
+            order_resize(draft, task, task.resize)
     if task.pending and task.framework_id in state.soft.framework_links:
         order_updates(draft, task)
 
@@ -188,6 +190,12 @@ def _ring_kill_unanswered(draft: Draft, state: State, key: tuple[str, ...]) -> N
         order_kill(draft, task, task.kill)
 
 
+def _ring_resize_unanswered(draft: Draft, state: State, key: tuple[str, ...]) -> None:
+    task = state.tasks.get(TaskKey(key[0]))
+    if task and task.resize and _is_within_reach(state, task):
+        order_resize(draft, task, task.resize)
+
+
 def _ring_update_unanswered(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     task = state.tasks.get(TaskKey(key[0]))
     if task and task.pending and task.framework_id in state.soft.framework_links:
@@ -222,6 +230,7 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,
     AlarmKind.LAUNCH_UNANSWERED: _ring_launch_unanswered,
     AlarmKind.KILL_UNANSWERED: _ring_kill_unanswered,
+    AlarmKind.RESIZE_UNANSWERED: _ring_resize_unanswered,
     AlarmKind.UPDATE_UNANSWERED: _ring_update_unanswered,
     AlarmKind.ANSWER_UNFINISHED: _ring_answer_unfinished,
     AlarmKind.RESERVATION_ENDS: reservations.ring_reservation_ends,

@@ -20,6 +20,7 @@ from master.core import (
     quotas,
     requests,
     reservations,
+    resizes,
     roles,
     soft,
     tasks,
@@ -49,6 +50,7 @@ from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
+from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import Settings
 from master.core.snapshot import dump, load
@@ -95,6 +97,7 @@ Command: TypeAlias = (
     | ReconcileOperations
     | KillTasks
     | KillByOperator
+    | ResizeTask
     | ReconcileTasks
     | ChangeSpace
     | UpdateStatuses
@@ -134,6 +137,7 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     ReconcileOperations: operations.decide_reconcile_operations,
     KillTasks: tasks.decide_kill,
     KillByOperator: tasks.decide_kill_by_operator,
+    ResizeTask: resizes.decide_resize,
     ReconcileTasks: tasks.decide_reconcile,
     ChangeSpace: keeping.decide_change,
     UpdateStatuses: updates.decide_update,
@@ -176,6 +180,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.WindowBegun: maintenance.apply_window_begun,
     of.WindowEnded: maintenance.apply_window_ended,
     of.TaskLaunched: tasks.apply_task_launched,
+    of.ResizeOrdered: resizes.apply_resize_ordered,
+    of.ResizeSettled: resizes.apply_resize_settled,
     of.KillRequested: tasks.apply_kill_requested,
     of.TaskUpdated: updates.apply_task_updated,
     of.UpdateAcknowledged: updates.apply_update_acknowledged,

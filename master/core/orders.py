@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
-from master.core.records import KillOrder, Task
+from master.core.records import KillOrder, ResizeOrder, Task
 from master.core.state import State
 from protocol.ids import TaskKey
-from protocol.messages.agent import Kill, Launch, StatusAcknowledgement
+from protocol.messages.agent import Kill, Launch, Resize, StatusAcknowledgement
 from protocol.messages.values import TaskReason, TaskStatus
 
 
@@ -45,6 +45,13 @@ def order_kill(draft: Draft, task: Task, kill: KillOrder) -> None:
     """Send the kill, and repeat it until the task has ended."""
     put(draft.kills, task.agent_id, kill_of(task, kill))
     await_kill(draft, task.key)
+
+
+def order_resize(draft: Draft, task: Task, order: ResizeOrder) -> None:
+    """Send the resize, and repeat it until the agent has settled it."""
+    resize = Resize(task.framework_id, task.task_id, task.launch, order.number, order.resources)
+    put(draft.resizes, task.agent_id, resize)
+    draft.alarm(AlarmKind.RESIZE_UNANSWERED, (task.key,), draft.settings.kill_resend_ns)
 
 
 def order_updates(draft: Draft, task: Task) -> None:

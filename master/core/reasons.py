@@ -54,4 +54,7 @@ class Reason(IntEnum):
     WINDOW_EXISTS = 46
     UNKNOWN_WINDOW = 47
     AGENT_IN_WINDOW = 48
+    NOT_RUNNING = 49
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes
+    RESIZE_UNDERWAY = 51
+    AGENT_TOO_OLD = 52

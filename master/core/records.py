@@ -29,6 +29,15 @@ class KillOrder:
     ordered_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ResizeOrder:
+    """A task shall have other amounts; it stands until its agent has settled it."""
+
+    number: int
+    resources: Resources  # all that the task has then
+    ordered_ns: int
+
+
 @dataclass(slots=True)
 class Task:
     """One launch of a framework's task."""
@@ -48,6 +57,8 @@ class Task:
     kill: KillOrder | None = None
     ended_ns: int = 0
     draws: tuple[Draw, ...] = ()  # the part of its resources that is reserved
+    resize: ResizeOrder | None = None
+    resizes: int = 0  # number of the newest
 
     @property
     def key(self) -> TaskKey:
@@ -60,6 +71,16 @@ class Task:
     @property
     def resources(self) -> Resources:
         return self.description.resources
+
+    @property
+    def held(self) -> Resources:
+        """What it is on accounts with: while it is resized, the larger of both amounts."""
+        now = self.resources
+        if self.resize is None:
+            return now
+        then = self.resize.resources.scalars
+        larger = {name: max(amount, then.get(name, 0)) for name, amount in now.scalars.items()}
+        return Resources({**then, **larger}, now.ranges, now.sets)
 
 
 @dataclass(slots=True)
@@ -274,6 +295,11 @@ class Offer:
     volumes: tuple[str, ...] = ()
 
     @property
+    def held(self) -> Resources:
+        """What it is on accounts with."""
+        return self.resources
+
+    @property
     def unreserved(self) -> Resources:
         return unreserved_of(self.resources, self.draws)
 
@@ -316,7 +342,7 @@ def unreserved_quantities(holder: "Offer | Task") -> dict[str, int] | None:
     """Return the quantities of what is not taken of reservations; None: that is all of it."""
     if not holder.draws:
         return None
-    return unreserved_of(holder.resources, holder.draws).quantities
+    return unreserved_of(holder.held, holder.draws).quantities
 
 
 def part_of(resources: Resources, draws: tuple[Draw, ...], reservation: str) -> Resources:

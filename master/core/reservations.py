@@ -279,7 +279,7 @@ def _refuse_room(
 ) -> Refused:
     tasks = (state.tasks[key] for key in agent.tasks)
     users: list[str] = [
-        each.key for each in tasks if part_of(each.resources, each.draws, source) & wanted
+        each.key for each in tasks if part_of(each.held, each.draws, source) & wanted
     ]
     where = f"reservation {source} of agent {agent.id}" if source else f"agent {agent.id}"
     text = f"{format_resources(free) or 'nothing'} is free of {where}, not "

@@ -69,6 +69,7 @@ class RefusalsCleared:
 class AgentAttached:
     agent_id: AgentId
     link: int
+    can_resize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,9 @@ def apply_refusals_cleared(state: State, event: RefusalsCleared) -> None:
 
 def apply_agent_attached(state: State, event: AgentAttached) -> None:
     state.soft.agent_links[event.agent_id] = event.link
+    state.soft.resizers.pop(event.agent_id, None)
+    if event.can_resize:
+        state.soft.resizers[event.agent_id] = None
     state.soft.alarms.cancel(AlarmKind.AGENT_SILENT, (event.agent_id,))
     state.soft.alarms.cancel(AlarmKind.AGENT_REMOVAL, (event.agent_id,))
     state.soft.overdue.pop(event.agent_id, None)
@@ -256,6 +260,7 @@ def apply_agent_attached(state: State, event: AgentAttached) -> None:
 def apply_agent_detached(state: State, event: AgentDetached) -> None:
     state.soft.agent_links.pop(event.agent_id, None)
     state.soft.idle.pop(event.agent_id, None)
+    state.soft.resizers.pop(event.agent_id, None)
 
 
 def apply_agent_overdue(state: State, event: AgentOverdue) -> None:

@@ -47,6 +47,7 @@ class Soft:
     drawn: dict[str, dict[str, int]] = field(default_factory=dict)  # of `offered`, what is reserved
     refusals: dict[FrameworkId, dict[tuple[str, AgentId], Refusal]] = field(default_factory=dict)
     agent_links: dict[AgentId, int] = field(default_factory=dict)
+    resizers: dict[AgentId, None] = field(default_factory=dict)  # linked, and able to resize
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass

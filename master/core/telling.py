@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
-from master.core.events import TaskUpdated
+from master.core.events import ResizeSettled, TaskUpdated
 from master.core.orders import acknowledgement_of, await_acknowledgement
 from master.core.records import Task
 from master.core.state import State
@@ -49,6 +49,7 @@ class Telling:
         self._state = state
         self._progress: dict[TaskKey, Progress] = {}
         self._told_bytes = 0
+        self._settled: dict[TaskKey, None] = {}
 
     @property
     def is_full(self) -> bool:
@@ -87,6 +88,7 @@ class Telling:
                 put(self._draft.kills, agent_id, _stray_kill(status))
             return
         self._acknowledge(agent_id, status)
+        self._settle(task, status)
         progress = self.progress_of(task)
         rank = RANKS.get(status.state, 0)
         is_news = status.sequence > progress.agent_sequence
@@ -109,6 +111,24 @@ class Telling:
             stamp_ns=self._draft.now_ns,
         )
         self._tell(task, status, False)
+
+    def is_settled(self, task: Task) -> bool:
+        """Whether this decision says what became of the task's resize."""
+        return task.key in self._settled
+
+    def _settle(self, task: Task, status: TaskStatus) -> None:
+        """Note what became of a resize, which later statuses say as well; an end says it all."""
+        order = task.resize
+        if order is None or status.resize != order.number or status.state in TERMINAL:
+            return
+        if task.key not in self._settled:
+            self._settled[task.key] = None
+            self._draft.events.append(
+                ResizeSettled(
+                    task.framework_id, task.task_id, order.number, not status.resize_refused
+                )
+            )
+            self._draft.touch(task.agent_id)
 
     def _tell(self, task: Task, status: TaskStatus, is_from_agent: bool) -> None:
         progress = self.progress_of(task)

@@ -181,16 +181,16 @@ def _end(state: State, framework: Framework, task: Task) -> None:
     framework.live -= 1
     agent = state.agents[task.agent_id]
     del agent.tasks[task.key]
-    agent.allocated = agent.allocated - task.resources
+    agent.allocated = agent.allocated - task.held
     _return_draws(state, agent, task)
-    credit_role(framework.allocated, task.role, task.resources.quantities)
-    credit_role(state.allocated, task.role, task.resources.quantities)
+    credit_role(framework.allocated, task.role, task.held.quantities)
+    credit_role(state.allocated, task.role, task.held.quantities)
     if state.soft.ledger is not None:
         unreserved = unreserved_quantities(task)
-        amounts = task.resources.quantities
+        amounts = task.held.quantities
         state.soft.ledger.credit(framework.id, task.role, amounts, unreserved)
     task.ended_ns = state.now_ns
-    task.kill = None
+    task.kill = task.resize = None
     count(state.ended_counts, task)
     if not task.pending:
         retire(state, framework, task)

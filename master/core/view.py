@@ -32,7 +32,7 @@ from protocol.messages.operator import (
 )
 from protocol.messages.values import Quantity
 from protocol.quantities import listed_quantities
-from protocol.resources import Resources, dominant_share
+from protocol.resources import EMPTY, Resources, dominant_share
 
 Amounts = dict[str, int]
 T = TypeVar("T")
@@ -361,6 +361,7 @@ def _view_task(state: State, task: Task) -> TaskView:
         agent_hostname=agent.hostname if agent else "",
         launched_ns=task.launched_ns,
         framework_name=state.frameworks[task.framework_id].name,
+        wanted=task.resize.resources if task.resize else EMPTY,
     )
 
 

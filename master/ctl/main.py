@@ -6,7 +6,17 @@ from typing import Annotated, Any, TypeGuard
 
 import typer
 
-from master.ctl import agent, history, maintenance, masters, policy, quota, reservations, volumes
+from master.ctl import (
+    agent,
+    history,
+    maintenance,
+    masters,
+    policy,
+    quota,
+    reservations,
+    task,
+    volumes,
+)
 from master.ctl.become import become
 from master.ctl.log_group import app as log_group
 from master.ctl.options import Credentials, Insecure, Masters, Output
@@ -24,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(masters.app, name="masters")
 app.add_typer(quota.app, name="quota")
+app.add_typer(task.app, name="task")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(agent.app, name="agent", rich_help_panel=PANEL_DAEMONS)
 app.add_typer(policy.app, name="policy")

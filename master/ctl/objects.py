@@ -121,6 +121,7 @@ def plain_task(view: TaskView) -> Plain:
         "sequence": status.sequence,
         "command": list(view.description.command),
         "resources": plain_resources(view.description.resources),
+        "wanted": plain_resources(view.wanted) or None,
         "launched_ns": view.launched_ns,
         "stamp_ns": status.stamp_ns,
     }

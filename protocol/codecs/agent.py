@@ -34,6 +34,8 @@ from protocol.messages.agent import (
     LaunchTasks,
     RegisterAgent,
     RemoveVolumes,
+    Resize,
+    ResizeTasks,
     StatusAcknowledgement,
     StatusUpdates,
     VolumeReport,
@@ -57,6 +59,7 @@ _REGISTER_AGENT__TASKS = _REGISTER_AGENT["tasks"]
 _REGISTER_AGENT__ISOLATION = _REGISTER_AGENT["isolation"]
 _REGISTER_AGENT__RESERVED = _REGISTER_AGENT["reserved"]
 _REGISTER_AGENT__VOLUMES = _REGISTER_AGENT["volumes"]
+_REGISTER_AGENT__CAN_RESIZE = _REGISTER_AGENT["canResize"]
 
 
 def read_register_agent(reader: Any) -> RegisterAgent:
@@ -69,10 +72,11 @@ def read_register_agent(reader: Any) -> RegisterAgent:
         schema.read_structs(get(_REGISTER_AGENT__ATTRIBUTES), read_attribute, 2),
         get(_REGISTER_AGENT__BOOT_ID),
         get(_REGISTER_AGENT__VERSION),
-        schema.read_structs(get(_REGISTER_AGENT__TASKS), read_task_status, 9),
+        schema.read_structs(get(_REGISTER_AGENT__TASKS), read_task_status, 10),
         tuple(get(_REGISTER_AGENT__ISOLATION)),
         schema.read_structs(get(_REGISTER_AGENT__RESERVED), read_static_reservation, 5),
         schema.read_structs(get(_REGISTER_AGENT__VOLUMES), read_volume, 8),
+        get(_REGISTER_AGENT__CAN_RESIZE),
     )
 
 
@@ -104,6 +108,8 @@ def write_register_agent(message: RegisterAgent, builder: Any) -> None:
         )
     if message.volumes:
         schema.write_structs(builder, _REGISTER_AGENT__VOLUMES, message.volumes, write_volume)
+    if message.can_resize:
+        put(_REGISTER_AGENT__CAN_RESIZE, message.can_resize)
 
 
 _AGENT_REGISTERED = _AGENT.AgentRegistered.schema.fields
@@ -151,7 +157,7 @@ _STATUS_UPDATES__STATUSES = _STATUS_UPDATES["statuses"]
 def read_status_updates(reader: Any) -> StatusUpdates:
     get = reader._get_by_field
     return StatusUpdates(
-        schema.read_structs(get(_STATUS_UPDATES__STATUSES), read_task_status, 9),
+        schema.read_structs(get(_STATUS_UPDATES__STATUSES), read_task_status, 10),
     )
 
 
@@ -381,6 +387,55 @@ def write_volume_reports(message: VolumeReports, builder: Any) -> None:
         )
 
 
+_RESIZE = _AGENT.Resize.schema.fields
+_RESIZE__FRAMEWORK_ID = _RESIZE["frameworkId"]
+_RESIZE__TASK_ID = _RESIZE["taskId"]
+_RESIZE__LAUNCH = _RESIZE["launch"]
+_RESIZE__NUMBER = _RESIZE["number"]
+_RESIZE__RESOURCES = _RESIZE["resources"]
+
+
+def read_resize(reader: Any) -> Resize:
+    get = reader._get_by_field
+    return Resize(
+        get(_RESIZE__FRAMEWORK_ID),
+        get(_RESIZE__TASK_ID),
+        get(_RESIZE__LAUNCH),
+        get(_RESIZE__NUMBER),
+        read_resources(get(_RESIZE__RESOURCES)),
+    )
+
+
+def write_resize(message: Resize, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.framework_id:
+        put(_RESIZE__FRAMEWORK_ID, message.framework_id)
+    if message.task_id:
+        put(_RESIZE__TASK_ID, message.task_id)
+    if message.launch:
+        put(_RESIZE__LAUNCH, message.launch)
+    if message.number:
+        put(_RESIZE__NUMBER, message.number)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESIZE__RESOURCES))
+
+
+_RESIZE_TASKS = _AGENT.ResizeTasks.schema.fields
+_RESIZE_TASKS__RESIZES = _RESIZE_TASKS["resizes"]
+
+
+def read_resize_tasks(reader: Any) -> ResizeTasks:
+    get = reader._get_by_field
+    return ResizeTasks(
+        schema.read_structs(get(_RESIZE_TASKS__RESIZES), read_resize, 8),
+    )
+
+
+def write_resize_tasks(message: ResizeTasks, builder: Any) -> None:
+    if message.resizes:
+        schema.write_structs(builder, _RESIZE_TASKS__RESIZES, message.resizes, write_resize)
+
+
 _FRAMEWORK_USAGE = _AGENT.FrameworkUsage.schema.fields
 _FRAMEWORK_USAGE__FRAMEWORK_ID = _FRAMEWORK_USAGE["frameworkId"]
 _FRAMEWORK_USAGE__ROLE = _FRAMEWORK_USAGE["role"]
@@ -439,9 +494,10 @@ _AGENT_MESSAGE__AGENT_USAGE = _AGENT_MESSAGE["agentUsage"]
 _AGENT_MESSAGE__KEEP_VOLUMES = _AGENT_MESSAGE["keepVolumes"]
 _AGENT_MESSAGE__REMOVE_VOLUMES = _AGENT_MESSAGE["removeVolumes"]
 _AGENT_MESSAGE__VOLUME_REPORTS = _AGENT_MESSAGE["volumeReports"]
+_AGENT_MESSAGE__RESIZE_TASKS = _AGENT_MESSAGE["resizeTasks"]
 
 _AGENT_MESSAGE_READERS: dict[str, schema.Arm[AgentMessage]] = {
-    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 14),
+    "registerAgent": (_AGENT_MESSAGE__REGISTER_AGENT, read_register_agent, 15),
     "agentRegistered": (_AGENT_MESSAGE__AGENT_REGISTERED, read_agent_registered, 1),
     "agentRefused": (_AGENT_MESSAGE__AGENT_REFUSED, read_agent_refused, 2),
     "statusUpdates": (_AGENT_MESSAGE__STATUS_UPDATES, read_status_updates, 1),
@@ -452,6 +508,7 @@ _AGENT_MESSAGE_READERS: dict[str, schema.Arm[AgentMessage]] = {
     "keepVolumes": (_AGENT_MESSAGE__KEEP_VOLUMES, read_keep_volumes, 1),
     "removeVolumes": (_AGENT_MESSAGE__REMOVE_VOLUMES, read_remove_volumes, 1),
     "volumeReports": (_AGENT_MESSAGE__VOLUME_REPORTS, read_volume_reports, 1),
+    "resizeTasks": (_AGENT_MESSAGE__RESIZE_TASKS, read_resize_tasks, 1),
 }
 _AGENT_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     RegisterAgent: (_AGENT_MESSAGE__REGISTER_AGENT, write_register_agent),
@@ -465,6 +522,7 @@ _AGENT_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     KeepVolumes: (_AGENT_MESSAGE__KEEP_VOLUMES, write_keep_volumes),
     RemoveVolumes: (_AGENT_MESSAGE__REMOVE_VOLUMES, write_remove_volumes),
     VolumeReports: (_AGENT_MESSAGE__VOLUME_REPORTS, write_volume_reports),
+    ResizeTasks: (_AGENT_MESSAGE__RESIZE_TASKS, write_resize_tasks),
 }
 
 

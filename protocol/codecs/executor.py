@@ -38,7 +38,7 @@ def read_subscribe_executor(reader: Any) -> SubscribeExecutor:
         get(_SUBSCRIBE_EXECUTOR__EXECUTOR_ID),
         get(_SUBSCRIBE_EXECUTOR__FRAMEWORK_ID),
         get(_SUBSCRIBE_EXECUTOR__TOKEN),
-        schema.read_structs(get(_SUBSCRIBE_EXECUTOR__TASKS), read_task_status, 9),
+        schema.read_structs(get(_SUBSCRIBE_EXECUTOR__TASKS), read_task_status, 10),
     )
 
 
@@ -203,7 +203,7 @@ _EXECUTOR_MESSAGE_READERS: dict[str, schema.Arm[ExecutorMessage]] = {
     "executorSubscribed": (_EXECUTOR_MESSAGE__EXECUTOR_SUBSCRIBED, read_executor_subscribed, 2),
     "launchInExecutor": (_EXECUTOR_MESSAGE__LAUNCH_IN_EXECUTOR, read_launch_in_executor, 15),
     "killInExecutor": (_EXECUTOR_MESSAGE__KILL_IN_EXECUTOR, read_kill_in_executor, 2),
-    "executorStatus": (_EXECUTOR_MESSAGE__EXECUTOR_STATUS, read_executor_status, 10),
+    "executorStatus": (_EXECUTOR_MESSAGE__EXECUTOR_STATUS, read_executor_status, 11),
     "executorAcknowledge": (_EXECUTOR_MESSAGE__EXECUTOR_ACKNOWLEDGE, read_executor_acknowledge, 2),
     "executorNote": (_EXECUTOR_MESSAGE__EXECUTOR_NOTE, read_executor_note, 1),
     "shutdownExecutor": (_EXECUTOR_MESSAGE__SHUTDOWN_EXECUTOR, read_shutdown_executor, 1),

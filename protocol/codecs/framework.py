@@ -57,6 +57,7 @@ from protocol.messages.framework import (
     Request,
     Rescinded,
     Reserve,
+    ResizeTask,
     ResizeVolume,
     Revive,
     Subscribe,
@@ -165,7 +166,7 @@ def read_subscribed(reader: Any) -> Subscribed:
     return Subscribed(
         get(_SUBSCRIBED__CALL),
         get(_SUBSCRIBED__FRAMEWORK_ID),
-        schema.read_structs(get(_SUBSCRIBED__TASKS), read_task_status, 9),
+        schema.read_structs(get(_SUBSCRIBED__TASKS), read_task_status, 10),
     )
 
 
@@ -573,6 +574,31 @@ def write_kill_tasks_call(message: KillTasksCall, builder: Any) -> None:
         schema.write_structs(builder, _KILL_TASKS_CALL__KILLS, message.kills, write_kill_task)
 
 
+_RESIZE_TASK = _FRAMEWORK.ResizeTask.schema.fields
+_RESIZE_TASK__CALL = _RESIZE_TASK["call"]
+_RESIZE_TASK__TASK_ID = _RESIZE_TASK["taskId"]
+_RESIZE_TASK__RESOURCES = _RESIZE_TASK["resources"]
+
+
+def read_resize_task(reader: Any) -> ResizeTask:
+    get = reader._get_by_field
+    return ResizeTask(
+        get(_RESIZE_TASK__CALL),
+        get(_RESIZE_TASK__TASK_ID),
+        read_resources(get(_RESIZE_TASK__RESOURCES)),
+    )
+
+
+def write_resize_task(message: ResizeTask, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_RESIZE_TASK__CALL, message.call)
+    if message.task_id:
+        put(_RESIZE_TASK__TASK_ID, message.task_id)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_RESIZE_TASK__RESOURCES))
+
+
 _ACKNOWLEDGEMENT = _FRAMEWORK.Acknowledgement.schema.fields
 _ACKNOWLEDGEMENT__TASK_ID = _ACKNOWLEDGEMENT["taskId"]
 _ACKNOWLEDGEMENT__LAUNCH = _ACKNOWLEDGEMENT["launch"]
@@ -894,7 +920,7 @@ _UPDATES__STATUSES = _UPDATES["statuses"]
 def read_updates(reader: Any) -> Updates:
     get = reader._get_by_field
     return Updates(
-        schema.read_structs(get(_UPDATES__STATUSES), read_task_status, 9),
+        schema.read_structs(get(_UPDATES__STATUSES), read_task_status, 10),
     )
 
 
@@ -1039,6 +1065,7 @@ _FRAMEWORK_MESSAGE__RECONCILE_OPERATIONS = _FRAMEWORK_MESSAGE["reconcileOperatio
 _FRAMEWORK_MESSAGE__INVERSE_OFFERS = _FRAMEWORK_MESSAGE["inverseOffers"]
 _FRAMEWORK_MESSAGE__INVERSE_RESCINDED = _FRAMEWORK_MESSAGE["inverseRescinded"]
 _FRAMEWORK_MESSAGE__ANSWER_INVERSE = _FRAMEWORK_MESSAGE["answerInverse"]
+_FRAMEWORK_MESSAGE__RESIZE_TASK = _FRAMEWORK_MESSAGE["resizeTask"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 11),
@@ -1070,6 +1097,7 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "inverseOffers": (_FRAMEWORK_MESSAGE__INVERSE_OFFERS, read_inverse_offers, 1),
     "inverseRescinded": (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, read_inverse_rescinded, 1),
     "answerInverse": (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, read_answer_inverse, 4),
+    "resizeTask": (_FRAMEWORK_MESSAGE__RESIZE_TASK, read_resize_task, 6),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -1100,6 +1128,7 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     InverseOffers: (_FRAMEWORK_MESSAGE__INVERSE_OFFERS, write_inverse_offers),
     InverseRescinded: (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, write_inverse_rescinded),
     AnswerInverse: (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, write_answer_inverse),
+    ResizeTask: (_FRAMEWORK_MESSAGE__RESIZE_TASK, write_resize_task),
 }
 
 

@@ -76,6 +76,7 @@ from protocol.messages.operator import (
     Reservations,
     ReservationView,
     ReserveByOperator,
+    ResizeTaskByOperator,
     Roles,
     RoleView,
     ScheduleWindow,
@@ -462,6 +463,37 @@ def write_kill_task_by_operator(message: KillTaskByOperator, builder: Any) -> No
         put(_KILL_TASK_BY_OPERATOR__TASK_ID, message.task_id)
     if message.grace_ns:
         put(_KILL_TASK_BY_OPERATOR__GRACE_NS, message.grace_ns)
+
+
+_RESIZE_TASK_BY_OPERATOR = _OPERATOR.ResizeTaskByOperator.schema.fields
+_RESIZE_TASK_BY_OPERATOR__CALL = _RESIZE_TASK_BY_OPERATOR["call"]
+_RESIZE_TASK_BY_OPERATOR__FRAMEWORK_ID = _RESIZE_TASK_BY_OPERATOR["frameworkId"]
+_RESIZE_TASK_BY_OPERATOR__TASK_ID = _RESIZE_TASK_BY_OPERATOR["taskId"]
+_RESIZE_TASK_BY_OPERATOR__RESOURCES = _RESIZE_TASK_BY_OPERATOR["resources"]
+
+
+def read_resize_task_by_operator(reader: Any) -> ResizeTaskByOperator:
+    get = reader._get_by_field
+    return ResizeTaskByOperator(
+        get(_RESIZE_TASK_BY_OPERATOR__CALL),
+        get(_RESIZE_TASK_BY_OPERATOR__FRAMEWORK_ID),
+        get(_RESIZE_TASK_BY_OPERATOR__TASK_ID),
+        read_resources(get(_RESIZE_TASK_BY_OPERATOR__RESOURCES)),
+    )
+
+
+def write_resize_task_by_operator(message: ResizeTaskByOperator, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_RESIZE_TASK_BY_OPERATOR__CALL, message.call)
+    if message.framework_id:
+        put(_RESIZE_TASK_BY_OPERATOR__FRAMEWORK_ID, message.framework_id)
+    if message.task_id:
+        put(_RESIZE_TASK_BY_OPERATOR__TASK_ID, message.task_id)
+    if message.resources:
+        write_resources(
+            message.resources, builder._init_by_field(_RESIZE_TASK_BY_OPERATOR__RESOURCES)
+        )
 
 
 _REMOVE_FRAMEWORK = _OPERATOR.RemoveFramework.schema.fields
@@ -1335,6 +1367,7 @@ _TASK_VIEW__AGENT_ADDRESS = _TASK_VIEW["agentAddress"]
 _TASK_VIEW__AGENT_HOSTNAME = _TASK_VIEW["agentHostname"]
 _TASK_VIEW__LAUNCHED_NS = _TASK_VIEW["launchedNs"]
 _TASK_VIEW__FRAMEWORK_NAME = _TASK_VIEW["frameworkName"]
+_TASK_VIEW__WANTED = _TASK_VIEW["wanted"]
 
 
 def read_task_view(reader: Any) -> TaskView:
@@ -1347,6 +1380,7 @@ def read_task_view(reader: Any) -> TaskView:
         get(_TASK_VIEW__AGENT_HOSTNAME),
         get(_TASK_VIEW__LAUNCHED_NS),
         get(_TASK_VIEW__FRAMEWORK_NAME),
+        read_resources(get(_TASK_VIEW__WANTED)),
     )
 
 
@@ -1364,6 +1398,8 @@ def write_task_view(message: TaskView, builder: Any) -> None:
         put(_TASK_VIEW__LAUNCHED_NS, message.launched_ns)
     if message.framework_name:
         put(_TASK_VIEW__FRAMEWORK_NAME, message.framework_name)
+    if message.wanted:
+        write_resources(message.wanted, builder._init_by_field(_TASK_VIEW__WANTED))
 
 
 _OFFER_VIEW = _OPERATOR.OfferView.schema.fields
@@ -1673,7 +1709,7 @@ def read_tasks(reader: Any) -> Tasks:
     get = reader._get_by_field
     return Tasks(
         get(_TASKS__CALL),
-        schema.read_structs(get(_TASKS__TASKS), read_task_view, 29),
+        schema.read_structs(get(_TASKS__TASKS), read_task_view, 34),
         get(_TASKS__IS_MORE),
     )
 
@@ -2264,6 +2300,7 @@ _OPERATOR_MESSAGE__SCHEDULE_WINDOW = _OPERATOR_MESSAGE["scheduleWindow"]
 _OPERATOR_MESSAGE__END_WINDOW = _OPERATOR_MESSAGE["endWindow"]
 _OPERATOR_MESSAGE__LIST_WINDOWS = _OPERATOR_MESSAGE["listWindows"]
 _OPERATOR_MESSAGE__WINDOWS = _OPERATOR_MESSAGE["windows"]
+_OPERATOR_MESSAGE__RESIZE_TASK_BY_OPERATOR = _OPERATOR_MESSAGE["resizeTaskByOperator"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -2325,6 +2362,11 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "endWindow": (_OPERATOR_MESSAGE__END_WINDOW, read_end_window, 2),
     "listWindows": (_OPERATOR_MESSAGE__LIST_WINDOWS, read_list_windows, 2),
     "windows": (_OPERATOR_MESSAGE__WINDOWS, read_windows, 3),
+    "resizeTaskByOperator": (
+        _OPERATOR_MESSAGE__RESIZE_TASK_BY_OPERATOR,
+        read_resize_task_by_operator,
+        7,
+    ),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -2382,6 +2424,10 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
     EndWindow: (_OPERATOR_MESSAGE__END_WINDOW, write_end_window),
     ListWindows: (_OPERATOR_MESSAGE__LIST_WINDOWS, write_list_windows),
     Windows: (_OPERATOR_MESSAGE__WINDOWS, write_windows),
+    ResizeTaskByOperator: (
+        _OPERATOR_MESSAGE__RESIZE_TASK_BY_OPERATOR,
+        write_resize_task_by_operator,
+    ),
 }
 
 

@@ -457,6 +457,8 @@ _TASK_STATUS__STAMP_NS = _TASK_STATUS["stampNs"]
 _TASK_STATUS__EXIT_CODE = _TASK_STATUS["exitCode"]
 _TASK_STATUS__SIGNAL = _TASK_STATUS["signal"]
 _TASK_STATUS__PID = _TASK_STATUS["pid"]
+_TASK_STATUS__RESIZE = _TASK_STATUS["resize"]
+_TASK_STATUS__RESIZE_REFUSED = _TASK_STATUS["resizeRefused"]
 
 
 def read_task_status(reader: Any) -> TaskStatus:
@@ -474,6 +476,8 @@ def read_task_status(reader: Any) -> TaskStatus:
         get(_TASK_STATUS__EXIT_CODE),
         get(_TASK_STATUS__SIGNAL),
         get(_TASK_STATUS__PID),
+        get(_TASK_STATUS__RESIZE),
+        get(_TASK_STATUS__RESIZE_REFUSED),
     )
 
 
@@ -503,6 +507,10 @@ def write_task_status(message: TaskStatus, builder: Any) -> None:
         put(_TASK_STATUS__SIGNAL, message.signal)
     if message.pid:
         put(_TASK_STATUS__PID, message.pid)
+    if message.resize:
+        put(_TASK_STATUS__RESIZE, message.resize)
+    if message.resize_refused:
+        put(_TASK_STATUS__RESIZE_REFUSED, message.resize_refused)
 
 
 def encode_task_status(message: TaskStatus) -> bytes:

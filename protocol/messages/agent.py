@@ -30,6 +30,7 @@ class RegisterAgent:
     isolation: tuple[str, ...] = ()
     reserved: tuple[StaticReservation, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    can_resize: bool = False
 
 
 @record
@@ -111,6 +112,20 @@ class VolumeReports:
 
 
 @record
+class Resize:
+    framework_id: str = ""
+    task_id: str = ""
+    launch: int = 0
+    number: int = 0
+    resources: Resources = EMPTY
+
+
+@record
+class ResizeTasks:
+    resizes: tuple[Resize, ...] = ()
+
+
+@record
 class FrameworkUsage:
     framework_id: str = ""
     role: str = ""
@@ -135,4 +150,5 @@ AgentMessage: TypeAlias = (
     | KeepVolumes
     | RemoveVolumes
     | VolumeReports
+    | ResizeTasks
 )

@@ -154,6 +154,13 @@ class KillTasksCall:
 
 
 @record
+class ResizeTask:
+    call: int = 0
+    task_id: str = ""
+    resources: Resources = EMPTY
+
+
+@record
 class Acknowledgement:
     task_id: str = ""
     launch: int = 0
@@ -305,4 +312,5 @@ FrameworkMessage: TypeAlias = (
     | InverseOffers
     | InverseRescinded
     | AnswerInverse
+    | ResizeTask
 )

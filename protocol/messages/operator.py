@@ -119,6 +119,14 @@ class KillTaskByOperator:
 
 
 @record
+class ResizeTaskByOperator:
+    call: int = 0
+    framework_id: str = ""
+    task_id: str = ""
+    resources: Resources = EMPTY
+
+
+@record
 class RemoveFramework:
     call: int = 0
     framework_id: str = ""
@@ -363,6 +371,7 @@ class TaskView:
     agent_hostname: str = ""
     launched_ns: int = 0
     framework_name: str = ""
+    wanted: Resources = EMPTY
 
 
 @record
@@ -652,4 +661,5 @@ OperatorMessage: TypeAlias = (
     | EndWindow
     | ListWindows
     | Windows
+    | ResizeTaskByOperator
 )

@@ -168,6 +168,8 @@ class TaskReason(IntEnum):
     AGENT_REMOVED = 15
     AGENT_DRAINING = 16
     AGENT_GONE = 17
+    RESIZED = 18
+    RESIZE_REFUSED = 19
 
 
 @record
@@ -184,6 +186,8 @@ class TaskStatus:
     exit_code: int = 0
     signal: int = 0
     pid: int = 0
+    resize: int = 0
+    resize_refused: bool = False
 
 
 @record

@@ -23,6 +23,7 @@ from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
+from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
@@ -108,7 +109,7 @@ class Script(Duties, Reserving):
 
     def do_agent(self, words: list[str], options: Options) -> None:
         """agent NAME cpus=… mem=… [reserved=ROLE>cpus:…;mem:…,…]
-        [principal=…] [host=…] [zone=…] [attributes=rack:r1,…]
+        [principal=…] [host=…] [zone=…] [version=old] [attributes=rack:r1,…]
         """
         self.links += 1
         tasks = self.agents[words[0]].tasks if words[0] in self.agents else {}
@@ -197,7 +198,7 @@ class Script(Duties, Reserving):
         self.submit(RequestResources(self._framework_id(words[0]), call))
 
     def do_status(self, words: list[str], options: Options) -> None:
-        """status AGENT [FRAMEWORK/]TASK STATE [sequence=…] [launch=…]"""
+        """status AGENT [FRAMEWORK/]TASK STATE [sequence=…] [launch=…] [resize=…] [refused]"""
         agent = self.agents[words[0]]
         owner, _, task_id = words[1].rpartition("/")
         framework_id = self._framework_id(owner or next(iter(self.frameworks)))
@@ -209,6 +210,8 @@ class Script(Duties, Reserving):
             launch=int(options.get("launch", known.launch)),
             sequence=int(options.get("sequence", known.sequence + 1)),
             state=TaskState[words[2].upper()],
+            resize=int(options.get("resize", known.resize)),
+            resize_refused="refused" in words if "resize" in options else known.resize_refused,
         )
         agent.tasks[framework_id, task_id] = status
         self.submit(UpdateStatuses(AgentId(words[0]), (status,)))
@@ -224,6 +227,11 @@ class Script(Duties, Reserving):
         grace_ns = duration(options.get("grace", "0s"))
         kills = tuple(KillTask(task_id, grace_ns) for task_id in words[1:])
         self.submit(KillTasks(self._framework_id(words[0]), kills))
+
+    def do_resize(self, words: list[str], options: Options) -> None:
+        """resize FRAMEWORK TASK AMOUNTS"""
+        owner, task_id = self._framework_id(words[0]), TaskId(words[1])
+        self.submit(ResizeTask(owner, task_id, resources_of(options)))
 
     def do_operator_kill(self, words: list[str], options: Options) -> None:
         """operator_kill FRAMEWORK TASK"""
@@ -337,6 +345,7 @@ class Script(Duties, Reserving):
             attributes = f"zone:{zone}"
         if stray := spec.pop("keeps", ""):  # volume:number:role:size
             agent.volumes = stray_of(stray)
+        version = spec.pop("version", "")
         register = Registration(
             agent_id=name,
             hostname=host,
@@ -346,6 +355,8 @@ class Script(Duties, Reserving):
             attributes=parse_attributes(attributes),
             volumes=agent.volumes,
             tasks=tuple(agent.tasks.values()),
+            version=version,
+            can_resize=version != "old",
         )
         self.submit(RegisterAgent(register, principal, agent.link))
 

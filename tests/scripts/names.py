@@ -19,6 +19,7 @@ from master.core.effects import (
     SendOffers,
     SendOperations,
     SendRescinded,
+    SendResize,
     SendUpdates,
     TellHeld,
 )
@@ -117,6 +118,13 @@ def _tell_agent(names: Names, effect: Effect) -> Iterator[str]:
             yield f"refuse {effect.agent_id} {effect.reason}: {effect.text}"
         case AnswerAgent():
             yield f"registered {effect.agent_id}"
+        case _:
+            yield from _tell_order(names, effect)
+
+
+def _tell_order(names: Names, effect: Effect) -> Iterator[str]:
+    """Return what is said to agents about tasks."""
+    match effect:
         case SendLaunch():
             for launch in effect.launches:
                 owner = names.framework(launch.framework_id)
@@ -128,6 +136,11 @@ def _tell_agent(names: Names, effect: Effect) -> Iterator[str]:
                 grace = f" grace={kill.grace_ns // 10**9}s" if kill.grace_ns else ""
                 reason = f" {kill.reason.name}" if kill.reason else ""
                 yield f"kill {effect.agent_id} {owner}/{kill.task_id}{grace}{reason}"
+        case SendResize():
+            for resize in effect.resizes:
+                owner = names.framework(resize.framework_id)
+                to = amounts(resize.resources)
+                yield f"resize {effect.agent_id} {owner}/{resize.task_id} #{resize.number} {to}"
         case SendAcknowledge():
             for each in effect.acknowledgements:
                 owner = names.framework(each.framework_id)

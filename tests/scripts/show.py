@@ -49,7 +49,8 @@ def _tasks(state: State, names: Names) -> Iterator[str]:
         status = each.status
         name = f"{names.framework(status.framework_id)}/{status.task_id}"
         held = amounts(each.description.resources)
-        yield f"{name} {status.state.name} on {status.agent_id} {held}"
+        to = f" becomes {amounts(each.wanted)}" if each.wanted else ""
+        yield f"{name} {status.state.name} on {status.agent_id} {held}{to}"
 
 
 def _history(state: State, names: Names) -> Iterator[str]:

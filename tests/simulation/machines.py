@@ -132,6 +132,10 @@ class SimulatedContainerizer:
     async def kill(self, container: str, grace_s: float) -> None:
         self._machine.kill_later(container, grace_s)
 
+    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
+        await asyncio.sleep(self._machine.rng.expovariate(1 / LAUNCH_MEAN_S))
+        return "simulated failure" if self._machine.rng.random() < 0.1 else ""
+
     def usage(self, container: str) -> ContainerUsage | None:
         known = self._machine.containers.get(container)
         if known is None or known.exited is not None:

@@ -241,3 +241,88 @@ def test_numbers_are_read_leniently() -> None:
     assert parse_number("max\n") == 0
     assert parse_number("") == 0
     assert parse_keyed("a 1\nb x\nc 2 3\n") == {"a": 1}
+
+
+SMALLER = Limits(cpus_milli=500, memory_bytes=48 << 20, pids_max=0)
+LARGER = Limits(cpus_milli=3000, memory_bytes=96 << 20, pids_max=0)
+
+
+def values(tree: CgroupTree, group: str) -> dict[str, str]:
+    return {
+        name: value
+        for path, files in tree.groups.items()
+        if path.endswith(group)
+        for name, value in files.items()
+    }
+
+
+def test_v1_resize_changes_cpu_and_memory_and_no_more() -> None:
+    tree, hierarchy = v1_tree()
+    hierarchy.create("c1", LIMITS)
+    tree.log.clear()
+    assert hierarchy.resize("c1", LARGER) == ""
+    assert tree.log == [
+        ("/cg/memory/quorate/t/c1/memory.limit_in_bytes", str(96 << 20)),
+        ("/cg/cpu/quorate/t/c1/cpu.shares", "3072"),
+        ("/cg/cpu/quorate/t/c1/cpu.cfs_quota_us", "300000"),
+    ]
+
+
+@pytest.mark.parametrize(("limits", "first"), [(LARGER, "memsw"), (SMALLER, "limit")])
+def test_v1_resize_never_asks_for_less_swap_than_memory(limits: Limits, first: str) -> None:
+    files = {**V1_FILES["memory"], "memory.memsw.limit_in_bytes": "0"}
+    tree = CgroupTree({"/cg/memory": files})
+    hierarchy = HierarchyV1({"memory": "/cg/memory/quorate/t"}, tree)
+    hierarchy.prepare()
+    hierarchy.create("c1", LIMITS)
+    tree.log.clear()
+    assert hierarchy.resize("c1", limits) == ""
+    assert tree.log[0][0].split(".")[1].startswith(first)
+    assert len(tree.log) == 2
+
+
+def test_v1_resize_below_what_is_used_is_refused_and_changes_nothing() -> None:
+    tree, hierarchy = v1_tree()
+    hierarchy.create("c1", LIMITS)
+    before = values(tree, "/c1")
+    tree.refused["memory.limit_in_bytes"] = errno.EBUSY
+    fault = hierarchy.resize("c1", SMALLER)
+    assert fault == "it uses 1 MiB of memory, more than 48 MiB"
+    assert values(tree, "/c1") == before
+
+
+def test_v1_resize_that_fails_halfway_takes_the_memory_back() -> None:
+    files = {**V1_FILES["memory"], "memory.memsw.limit_in_bytes": "0"}
+    tree = CgroupTree({"/cg/memory": files})
+    hierarchy = HierarchyV1({"memory": "/cg/memory/quorate/t"}, tree)
+    hierarchy.prepare()
+    hierarchy.create("c1", LIMITS)
+    tree.refused["memory.memsw.limit_in_bytes"] = errno.EBUSY
+    assert hierarchy.resize("c1", SMALLER)
+    assert values(tree, "/c1")["memory.limit_in_bytes"] == str(64 << 20)
+
+
+def test_v2_resize_reclaims_first_and_kills_nobody() -> None:
+    tree, hierarchy = v2_tree()
+    hierarchy.create("c1", LIMITS)
+    tree.log.clear()
+    assert hierarchy.resize("c1", SMALLER) == ""
+    written = [(os.path.basename(path), value) for path, value in tree.log]
+    assert written == [
+        ("memory.high", str(48 << 20)),
+        ("memory.max", str(48 << 20)),
+        ("memory.high", "max"),
+        ("cpu.weight", "50"),
+        ("cpu.max", "50000 100000"),
+    ]
+
+
+def test_v2_resize_below_what_is_used_is_refused_and_changes_nothing() -> None:
+    tree, hierarchy = v2_tree()
+    hierarchy.create("c1", LIMITS)
+    group = next(path for path in tree.groups if path.endswith("/c1"))
+    tree.groups[group]["memory.high"] = "max"
+    tree.groups[group]["memory.current"] = str(50 << 20)
+    before = values(tree, "/c1")
+    assert hierarchy.resize("c1", SMALLER) == "it uses 50 MiB of memory, more than 48 MiB"
+    assert values(tree, "/c1") == before

@@ -23,12 +23,13 @@ from master.core.operations import AcknowledgeOperations
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
+from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS
 from master.core.tasks import KillTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from master.core.volumes import ChangeVolumeByOperator, ReportVolumes
-from protocol.ids import AgentId, FrameworkId
+from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages.agent import VolumeReport
 from protocol.messages.framework import (
     Accept,
@@ -70,12 +71,15 @@ def busy_leader() -> Leader:
     leader = Leader()
     leader.submit(TakeOver(1, "m1:7000", "origin"))
     has = "cpus:4;mem:8GiB;disk:1GiB"
-    leader.submit(RegisterAgent(registration("a1", has), "p", 1))
+    leader.submit(RegisterAgent(replace(registration("a1", has), can_resize=True), "p", 1))
     leader.submit(SubscribeFramework(subscription(), "p", 2))
     leader.advance(SECOND_NS)
     leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description())))
     leader.submit(UpdateStatuses(A1, (status(),)))
     leader.submit(AcknowledgeUpdates(F1, (Acknowledgement("t1", 1, 1),)))
+    leader.submit(ResizeTask(F1, TaskId("t1"), parse_resources("cpus:2")))
+    leader.submit(UpdateStatuses(A1, (replace(status(sequence=2), resize=1),)))
+    leader.submit(AcknowledgeUpdates(F1, (Acknowledgement("t1", 1, 2),)))
     leader.submit(SuppressOffers(F1, Suppress()))
     leader.submit(ReviveOffers(F1, Revive()))
     leader.submit(SetWeight("web", 2500))

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from protocol.links import LinkPace
 from protocol.messages.framework import (
+    InverseOffer,
     Offer,
 )
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
@@ -43,6 +44,12 @@ class Diary(Scheduler):
 
     def rescinded(self, driver: Driver, offers: Sequence[str]) -> None:
         self.write("rescinded", tuple(offers))
+
+    def asked_to_leave(self, driver: Driver, offers: Sequence[InverseOffer]) -> None:
+        self.write("asked_to_leave", tuple(offers))
+
+    def may_stay(self, driver: Driver, offers: Sequence[str]) -> None:
+        self.write("may_stay", tuple(offers))
 
     def updated(self, driver: Driver, status: TaskStatus) -> None:
         if status.state == self.fails_on:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from agent.core.effects import SendStatuses
 from agent.core.machine import Command
 from agent.core.recovery import Recover
+from agent.core.resizes import AcceptResize, ContainerResized
 from agent.core.tasks import (
     AcceptKill,
     AcceptLaunch,
@@ -16,12 +17,14 @@ from agent.core.tasks import (
 )
 from agent.core.updates import AcknowledgeStatus, Tick
 from protocol.decision import Refused
-from protocol.messages.agent import Kill, StatusAcknowledgement
+from protocol.messages.agent import Kill, Resize, StatusAcknowledgement
 from protocol.messages.values import TaskReason, TaskStatus
+from protocol.resources import parse_resources
 from protocol.states import is_ended
 from tests.unit.agent.core.lives import GRACE_NS, SECOND_NS, Life, launch_of
 
 NUMBERS = st.integers(1, 5)
+AMOUNTS = parse_resources("cpus:2;mem:1GiB")
 
 
 def task_of(number: int) -> str:
@@ -51,6 +54,17 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     ),
     st.just(Tick()),
     st.just(EndAll(GRACE_NS)),
+    st.builds(
+        lambda n, number: AcceptResize(Resize("f1", task_of(n), n, number, AMOUNTS)),
+        NUMBERS,
+        st.integers(1, 4),
+    ),
+    st.builds(
+        lambda n, number, fault: ContainerResized(n, number, AMOUNTS, fault),
+        NUMBERS,
+        st.integers(1, 4),
+        st.sampled_from(("", "no")),
+    ),
     st.builds(
         lambda boot, found: Recover(f"boot{boot}", tuple(found)),
         st.integers(1, 2),
