@@ -58,6 +58,7 @@ struct TaskDescription {
   killGraceNs @7 :Int64;          # SIGTERM to SIGKILL; 0: the agent's default
   labels @8 :List(Label);
   volumes @9 :List(Mount);
+  replaces @10 :Text;             # launch it only once that task of the framework is known to have ended; empty: at once
 }
 
 enum TaskState {

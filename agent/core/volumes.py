@@ -108,7 +108,8 @@ def decide_made(state: State, command: VolumeMade) -> Outcome:
 
 
 def decide_not_made(state: State, command: VolumeNotMade) -> Outcome:
-    """Say so; one that was there before stays as it was.
+    """Say so; one that was there before stays as it was, and one that a task was launched on: it
+    may be made yet, and nobody else may have its name before that task has ended.
 
     Refuses: UNKNOWN_VOLUME when it was to be deleted meanwhile.
     """
@@ -117,7 +118,7 @@ def decide_not_made(state: State, command: VolumeNotMade) -> Outcome:
     if known is None or known.number != volume.number:
         return Refused(Reason.UNKNOWN_VOLUME, f"volume {volume.id}")
     report = _report(volume, VolumeState.FAILED, command.message)
-    if known.state is VolumeState.READY:
+    if known.state is VolumeState.READY or is_mounted(state, volume.id):
         return Decision(effects=(report,))
     dropped = VolumeDropped(volume.id, volume.number)
     wiped = VolumeWiped(volume.id, volume.number)

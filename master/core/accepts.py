@@ -53,7 +53,7 @@ from protocol.messages.framework import (
     ResizeVolume,
     Unreserve,
 )
-from protocol.messages.values import OperationState, OperationStatus, TaskReason
+from protocol.messages.values import OperationState, OperationStatus, TaskDescription, TaskReason
 from protocol.messages.values import Volume as WireVolume
 from protocol.resources import Resources, format_amount
 
@@ -88,8 +88,8 @@ class Acceptance:
     def fold(self, operation: Operation) -> Refused | None:
         """Add one operation to the draft.
 
-        Refuses: NO_OFFERS, DUPLICATE_TASK, OVER_CLAIMED, TOO_MANY, BAD_DURATION, NOT_ITS_ROLE,
-        and all that `check_description`, `check_reserve` and `plan_reserve` do.
+        Refuses: NO_OFFERS, DUPLICATE_TASK, MAY_STILL_RUN, OVER_CLAIMED, TOO_MANY, BAD_DURATION,
+        NOT_ITS_ROLE, and all that `check_description`, `check_reserve` and `plan_reserve` do.
         """
         match operation:
             case LaunchTask():
@@ -174,6 +174,8 @@ class Acceptance:
         if known is not None:
             text = f"task {task_id} exists already: {known.status.state.name}"
             return Refused(Reason.DUPLICATE_TASK, text)
+        if refused := self._check_replaced(description):
+            return refused
         self._bytes += weigh_description(description)
         if refused := check_count("bytes of descriptions in one accept", self._bytes, BYTES_MAX):
             return refused
@@ -303,6 +305,22 @@ class Acceptance:
             return None
         text = f"role {role[:140]!r} is none of framework {self._framework.id}, and below none"
         return Refused(Reason.NOT_ITS_ROLE, text)
+
+    def _check_replaced(self, description: TaskDescription) -> Refused | None:
+        """Refuse to start a task beside the one that it replaces."""
+        if not (replaced := description.replaces):
+            return None
+        name = f"task {description.task_id} replaces {replaced[:140]}"
+        if replaced == description.task_id or replaced in self._launched:
+            return Refused(Reason.MAY_STILL_RUN, f"{name}, which is launched with it")
+        task = find_task(self._state, self._framework, replaced)
+        if task is None or task.is_ended:
+            return None
+        text = (
+            f"{name}, which may still run: it is {task.status.state.name} on agent "
+            f"{task.agent_id}; wait for its end, or have the agent declared gone"
+        )
+        return Refused(Reason.MAY_STILL_RUN, text)
 
     def _check_room(self) -> Refused | None:
         settings, launched = self._draft.settings, len(self._launched)

@@ -58,3 +58,4 @@ class Reason(IntEnum):
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes
     RESIZE_UNDERWAY = 51
     AGENT_TOO_OLD = 52
+    MAY_STILL_RUN = 53  # what a task replaces; at most one of them runs

@@ -155,6 +155,7 @@ def abridge(description: TaskDescription) -> TaskDescription:
         resources=Resources(description.resources.scalars),
         user=description.user,
         kill_grace_ns=description.kill_grace_ns,
+        replaces=description.replaces,
     )
 
 

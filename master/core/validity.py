@@ -118,6 +118,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_uris(description)
         or check_labels(description.labels)
         or _check_mounts(description)
+        or _check_replaces(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
     )
@@ -197,6 +198,7 @@ def _check_size(description: TaskDescription) -> Refused | None:
 def weigh_description(description: TaskDescription) -> int:
     """Return about how many bytes it takes in a message or in the log, rather more than fewer."""
     texts = [description.task_id, description.name, description.user, *description.command]
+    texts.append(description.replaces)
     for uri in description.uris:
         texts += (uri.value, uri.filename)
     for variable in description.environment:
@@ -266,6 +268,13 @@ def _fault_of_filename(filename: str) -> str | None:
     if len(filename.encode()) > 255 or not filename.isprintable():
         return "no file system takes it"
     return None
+
+
+def _check_replaces(description: TaskDescription) -> Refused | None:
+    if not description.replaces or not (fault := check_id(description.replaces)):
+        return None
+    text = f"task {description.task_id} replaces {description.replaces[:140]!r}: {fault}"
+    return Refused(Reason.BAD_ID, text)
 
 
 def check_labels(labels: Sequence[Label] | Sequence[Attribute]) -> Refused | None:

@@ -392,6 +392,7 @@ _TASK_DESCRIPTION__USER = _TASK_DESCRIPTION["user"]
 _TASK_DESCRIPTION__KILL_GRACE_NS = _TASK_DESCRIPTION["killGraceNs"]
 _TASK_DESCRIPTION__LABELS = _TASK_DESCRIPTION["labels"]
 _TASK_DESCRIPTION__VOLUMES = _TASK_DESCRIPTION["volumes"]
+_TASK_DESCRIPTION__REPLACES = _TASK_DESCRIPTION["replaces"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -407,6 +408,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         get(_TASK_DESCRIPTION__KILL_GRACE_NS),
         schema.read_structs(get(_TASK_DESCRIPTION__LABELS), read_label, 2),
         schema.read_structs(get(_TASK_DESCRIPTION__VOLUMES), read_mount, 3),
+        get(_TASK_DESCRIPTION__REPLACES),
     )
 
 
@@ -434,6 +436,8 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         schema.write_structs(builder, _TASK_DESCRIPTION__LABELS, message.labels, write_label)
     if message.volumes:
         schema.write_structs(builder, _TASK_DESCRIPTION__VOLUMES, message.volumes, write_mount)
+    if message.replaces:
+        put(_TASK_DESCRIPTION__REPLACES, message.replaces)
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

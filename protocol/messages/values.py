@@ -131,6 +131,7 @@ class TaskDescription:
     kill_grace_ns: int = 0
     labels: tuple[Label, ...] = ()
     volumes: tuple[Mount, ...] = ()
+    replaces: str = ""
 
 
 class TaskState(IntEnum):

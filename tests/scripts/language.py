@@ -20,11 +20,9 @@ from master.core.frameworks import (
 from master.core.inverse import AnswerInverseOffers
 from master.core.machine import Command
 from master.core.offers import AcceptOffers, DeclineOffers
-from master.core.policies import SetPolicy
-from master.core.quotas import SetQuota
 from master.core.requests import RequestResources
 from master.core.resizes import ResizeTask
-from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
+from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.settings import Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
@@ -47,11 +45,11 @@ from protocol.messages.framework import (
 )
 from protocol.messages.operator import Explain
 from protocol.messages.values import TaskState, TaskStatus, Volume
-from protocol.quantities import parse_quantities
 from protocol.states import TERMINAL
 from tests.scripts.duties import Duties
 from tests.scripts.names import Names, tell
 from tests.scripts.reserving import Reserving, mounts_of, reserving_part, static_of, stray_of
+from tests.scripts.shares import Shares
 from tests.scripts.show import show
 from tests.scripts.words import (
     Options,
@@ -83,7 +81,7 @@ class ScriptedFramework:
 
 
 @dataclass
-class Script(Duties, Reserving):
+class Script(Duties, Reserving, Shares):
     """One cluster under one leader at a time."""
 
     leader: Leader = field(default_factory=Leader)
@@ -255,22 +253,6 @@ class Script(Duties, Reserving):
     def do_revive(self, words: list[str], options: Options) -> None:
         """revive FRAMEWORK [ROLE…]"""
         self.submit(ReviveOffers(self._framework_id(words[0]), Revive(1, tuple(words[1:]))))
-
-    def do_weight(self, words: list[str], options: Options) -> None:
-        """weight ROLE THOUSANDTHS"""
-        self.submit(SetWeight(words[0], int(words[1])))
-
-    def do_quota(self, words: list[str], options: Options) -> None:
-        """quota ROLE [guarantee=cpus:4;mem:8GiB] [limit=…] [force]; nothing of both: none"""
-        guarantee, limit = (
-            parse_quantities(options.get(key, "")) for key in ("guarantee", "limit")
-        )
-        self.submit(SetQuota(words[0], guarantee, limit, "force" in words))
-
-    def do_policy(self, words: list[str], options: Options) -> None:
-        """policy ROLE [least=cpus:1;mem:1GiB] [sharers=2]; nothing: none"""
-        least = parse_quantities(options.get("least", ""))
-        self.submit(SetPolicy(words[0], least, int(options.get("sharers", "1"))))
 
     def do_answer(self, words: list[str], options: Options) -> None:
         """answer FRAMEWORK accept|decline INVERSE… [refuse=…]"""

@@ -19,16 +19,18 @@ def duration(text: str) -> int:
 
 
 def describe(task_id: str, words: Options) -> TaskDescription:
-    """Return a task: amounts, and `command=`, `grace=` if they matter."""
+    """Return a task: amounts, and `command=`, `grace=`, `replaces=` if they matter."""
     spec = dict(words)
     command = spec.pop("command", "run")
     grace_ns = duration(spec.pop("grace", "0s"))
+    replaces = spec.pop("replaces", "")
     resources = resources_of(spec)
     return TaskDescription(
         task_id=task_id,
         command=(command,) if command else (),
         resources=resources,
         kill_grace_ns=grace_ns,
+        replaces=replaces,
     )
 
 

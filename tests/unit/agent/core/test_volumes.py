@@ -85,6 +85,15 @@ def test_volume_that_cannot_be_made_is_told_and_forgotten() -> None:
     assert not life.state.volumes
 
 
+def test_volume_that_cannot_be_made_keeps_its_name_while_a_task_was_launched_on_it() -> None:
+    life = Life()
+    life.give(KeepVolume(DATA))
+    life.give(mounting(1))
+    (report,) = reports(life.give(VolumeNotMade(DATA, "no space left")))
+    assert report.volume.state is VolumeState.FAILED
+    assert "data" in life.state.volumes
+
+
 def test_volume_too_full_to_be_smaller_stays_as_it_was() -> None:
     life = kept()
     smaller = replace(DATA, size_bytes=1)
