@@ -30,6 +30,7 @@ struct AppendRecords {
 }
 struct TruncateJournal { call @0 :UInt64; space @1 :Text; name @2 :Text; epoch @3 :UInt64; first @4 :UInt64; }   # all before `first` go
 struct ReadRecords { call @0 :UInt64; space @1 :Text; name @2 :Text; position @3 :UInt64; waitNs @4 :Int64; }   # 0: the first that there is
+struct DescribeSpace { call @0 :UInt64; space @1 :Text; }               # who holds what in it
 
 struct Transacted { call @0 :UInt64; revision @1 :UInt64; }
 struct Fetched { call @0 :UInt64; items @1 :List(Item); revision @2 :UInt64; considered @3 :UInt32; }   # items: those that there are of the first keys
@@ -40,16 +41,21 @@ struct Leased { call @0 :UInt64; token @1 :UInt64; }
 struct Claimed { call @0 :UInt64; epoch @1 :UInt64; next @2 :UInt64; }
 struct Appended { call @0 :UInt64; last @1 :UInt64; }                   # position of the last record
 struct Records { call @0 :UInt64; position @1 :UInt64; records @2 :List(Data); first @3 :UInt64; next @4 :UInt64; epoch @5 :UInt64; }
+struct LeaseView { name @0 :Text; holder @1 :Text; token @2 :UInt64; ttlNs @3 :Int64; keys @4 :UInt32; }
+struct JournalView { name @0 :Text; writer @1 :Text; epoch @2 :UInt64; first @3 :UInt64; next @4 :UInt64; records @5 :UInt64; }
+struct SpaceDescribed { call @0 :UInt64; leases @1 :List(LeaseView); journals @2 :List(JournalView); }   # the first of each: up to 1,000, and a quarter of a MiB
 struct SpaceRefused { call @0 :UInt64; reason @1 :Text; text @2 :Text; }
 
 struct SpaceRequest { union {
   unset @0 :Void; transact @1 :Transact; fetch @2 :Fetch; listNames @3 :ListNames; readChanges @4 :ReadChanges;
   acquireLease @5 :AcquireLease; renewLease @6 :RenewLease; releaseLease @7 :ReleaseLease; removeSpace @8 :RemoveSpace;
   claimJournal @9 :ClaimJournal; appendRecords @10 :AppendRecords; truncateJournal @11 :TruncateJournal; readRecords @12 :ReadRecords;
+  describeSpace @13 :DescribeSpace;
 } }
 struct SpaceAnswer { union {
   unset @0 :Void; transacted @1 :Transacted; fetched @2 :Fetched; names @3 :Names; changes @4 :Changes; leased @5 :Leased;
   spaceRefused @6 :SpaceRefused; claimed @7 :Claimed; appended @8 :Appended; records @9 :Records;
+  spaceDescribed @10 :SpaceDescribed;
 } }
 
 # Events.

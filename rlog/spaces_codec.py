@@ -14,15 +14,18 @@ from rlog.spaces.messages import (
     Claimed,
     ClaimJournal,
     Condition,
+    DescribeSpace,
     Fence,
     Fetch,
     Fetched,
     Item,
     JournalClaimed,
     JournalTruncated,
+    JournalView,
     LeaseAcquired,
     Leased,
     LeaseEnded,
+    LeaseView,
     ListNames,
     Names,
     ReadChanges,
@@ -35,6 +38,7 @@ from rlog.spaces.messages import (
     Revision,
     SpaceAnswer,
     SpaceChanged,
+    SpaceDescribed,
     SpaceOpened,
     SpaceRefused,
     SpaceRemoved,
@@ -526,6 +530,27 @@ def write_read_records(message: ReadRecords, builder: Any) -> None:
         put(_READ_RECORDS__WAIT_NS, message.wait_ns)
 
 
+_DESCRIBE_SPACE = _SPACES.DescribeSpace.schema.fields
+_DESCRIBE_SPACE__CALL = _DESCRIBE_SPACE["call"]
+_DESCRIBE_SPACE__SPACE = _DESCRIBE_SPACE["space"]
+
+
+def read_describe_space(reader: Any) -> DescribeSpace:
+    get = reader._get_by_field
+    return DescribeSpace(
+        get(_DESCRIBE_SPACE__CALL),
+        get(_DESCRIBE_SPACE__SPACE),
+    )
+
+
+def write_describe_space(message: DescribeSpace, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_DESCRIBE_SPACE__CALL, message.call)
+    if message.space:
+        put(_DESCRIBE_SPACE__SPACE, message.space)
+
+
 _TRANSACTED = _SPACES.Transacted.schema.fields
 _TRANSACTED__CALL = _TRANSACTED["call"]
 _TRANSACTED__REVISION = _TRANSACTED["revision"]
@@ -755,6 +780,103 @@ def write_records(message: Records, builder: Any) -> None:
         put(_RECORDS__EPOCH, message.epoch)
 
 
+_LEASE_VIEW = _SPACES.LeaseView.schema.fields
+_LEASE_VIEW__NAME = _LEASE_VIEW["name"]
+_LEASE_VIEW__HOLDER = _LEASE_VIEW["holder"]
+_LEASE_VIEW__TOKEN = _LEASE_VIEW["token"]
+_LEASE_VIEW__TTL_NS = _LEASE_VIEW["ttlNs"]
+_LEASE_VIEW__KEYS = _LEASE_VIEW["keys"]
+
+
+def read_lease_view(reader: Any) -> LeaseView:
+    get = reader._get_by_field
+    return LeaseView(
+        get(_LEASE_VIEW__NAME),
+        get(_LEASE_VIEW__HOLDER),
+        get(_LEASE_VIEW__TOKEN),
+        get(_LEASE_VIEW__TTL_NS),
+        get(_LEASE_VIEW__KEYS),
+    )
+
+
+def write_lease_view(message: LeaseView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_LEASE_VIEW__NAME, message.name)
+    if message.holder:
+        put(_LEASE_VIEW__HOLDER, message.holder)
+    if message.token:
+        put(_LEASE_VIEW__TOKEN, message.token)
+    if message.ttl_ns:
+        put(_LEASE_VIEW__TTL_NS, message.ttl_ns)
+    if message.keys:
+        put(_LEASE_VIEW__KEYS, message.keys)
+
+
+_JOURNAL_VIEW = _SPACES.JournalView.schema.fields
+_JOURNAL_VIEW__NAME = _JOURNAL_VIEW["name"]
+_JOURNAL_VIEW__WRITER = _JOURNAL_VIEW["writer"]
+_JOURNAL_VIEW__EPOCH = _JOURNAL_VIEW["epoch"]
+_JOURNAL_VIEW__FIRST = _JOURNAL_VIEW["first"]
+_JOURNAL_VIEW__NEXT = _JOURNAL_VIEW["next"]
+_JOURNAL_VIEW__RECORDS = _JOURNAL_VIEW["records"]
+
+
+def read_journal_view(reader: Any) -> JournalView:
+    get = reader._get_by_field
+    return JournalView(
+        get(_JOURNAL_VIEW__NAME),
+        get(_JOURNAL_VIEW__WRITER),
+        get(_JOURNAL_VIEW__EPOCH),
+        get(_JOURNAL_VIEW__FIRST),
+        get(_JOURNAL_VIEW__NEXT),
+        get(_JOURNAL_VIEW__RECORDS),
+    )
+
+
+def write_journal_view(message: JournalView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_JOURNAL_VIEW__NAME, message.name)
+    if message.writer:
+        put(_JOURNAL_VIEW__WRITER, message.writer)
+    if message.epoch:
+        put(_JOURNAL_VIEW__EPOCH, message.epoch)
+    if message.first:
+        put(_JOURNAL_VIEW__FIRST, message.first)
+    if message.next:
+        put(_JOURNAL_VIEW__NEXT, message.next)
+    if message.records:
+        put(_JOURNAL_VIEW__RECORDS, message.records)
+
+
+_SPACE_DESCRIBED = _SPACES.SpaceDescribed.schema.fields
+_SPACE_DESCRIBED__CALL = _SPACE_DESCRIBED["call"]
+_SPACE_DESCRIBED__LEASES = _SPACE_DESCRIBED["leases"]
+_SPACE_DESCRIBED__JOURNALS = _SPACE_DESCRIBED["journals"]
+
+
+def read_space_described(reader: Any) -> SpaceDescribed:
+    get = reader._get_by_field
+    return SpaceDescribed(
+        get(_SPACE_DESCRIBED__CALL),
+        schema.read_structs(get(_SPACE_DESCRIBED__LEASES), read_lease_view, 5),
+        schema.read_structs(get(_SPACE_DESCRIBED__JOURNALS), read_journal_view, 6),
+    )
+
+
+def write_space_described(message: SpaceDescribed, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SPACE_DESCRIBED__CALL, message.call)
+    if message.leases:
+        schema.write_structs(builder, _SPACE_DESCRIBED__LEASES, message.leases, write_lease_view)
+    if message.journals:
+        schema.write_structs(
+            builder, _SPACE_DESCRIBED__JOURNALS, message.journals, write_journal_view
+        )
+
+
 _SPACE_REFUSED = _SPACES.SpaceRefused.schema.fields
 _SPACE_REFUSED__CALL = _SPACE_REFUSED["call"]
 _SPACE_REFUSED__REASON = _SPACE_REFUSED["reason"]
@@ -793,6 +915,7 @@ _SPACE_REQUEST__CLAIM_JOURNAL = _SPACE_REQUEST["claimJournal"]
 _SPACE_REQUEST__APPEND_RECORDS = _SPACE_REQUEST["appendRecords"]
 _SPACE_REQUEST__TRUNCATE_JOURNAL = _SPACE_REQUEST["truncateJournal"]
 _SPACE_REQUEST__READ_RECORDS = _SPACE_REQUEST["readRecords"]
+_SPACE_REQUEST__DESCRIBE_SPACE = _SPACE_REQUEST["describeSpace"]
 
 _SPACE_REQUEST_READERS: dict[str, schema.Arm[SpaceRequest]] = {
     "transact": (_SPACE_REQUEST__TRANSACT, read_transact, 6),
@@ -807,6 +930,7 @@ _SPACE_REQUEST_READERS: dict[str, schema.Arm[SpaceRequest]] = {
     "appendRecords": (_SPACE_REQUEST__APPEND_RECORDS, read_append_records, 8),
     "truncateJournal": (_SPACE_REQUEST__TRUNCATE_JOURNAL, read_truncate_journal, 5),
     "readRecords": (_SPACE_REQUEST__READ_RECORDS, read_read_records, 5),
+    "describeSpace": (_SPACE_REQUEST__DESCRIBE_SPACE, read_describe_space, 2),
 }
 _SPACE_REQUEST_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Transact: (_SPACE_REQUEST__TRANSACT, write_transact),
@@ -821,6 +945,7 @@ _SPACE_REQUEST_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     AppendRecords: (_SPACE_REQUEST__APPEND_RECORDS, write_append_records),
     TruncateJournal: (_SPACE_REQUEST__TRUNCATE_JOURNAL, write_truncate_journal),
     ReadRecords: (_SPACE_REQUEST__READ_RECORDS, write_read_records),
+    DescribeSpace: (_SPACE_REQUEST__DESCRIBE_SPACE, write_describe_space),
 }
 
 
@@ -851,6 +976,7 @@ _SPACE_ANSWER__SPACE_REFUSED = _SPACE_ANSWER["spaceRefused"]
 _SPACE_ANSWER__CLAIMED = _SPACE_ANSWER["claimed"]
 _SPACE_ANSWER__APPENDED = _SPACE_ANSWER["appended"]
 _SPACE_ANSWER__RECORDS = _SPACE_ANSWER["records"]
+_SPACE_ANSWER__SPACE_DESCRIBED = _SPACE_ANSWER["spaceDescribed"]
 
 _SPACE_ANSWER_READERS: dict[str, schema.Arm[SpaceAnswer]] = {
     "transacted": (_SPACE_ANSWER__TRANSACTED, read_transacted, 2),
@@ -862,6 +988,7 @@ _SPACE_ANSWER_READERS: dict[str, schema.Arm[SpaceAnswer]] = {
     "claimed": (_SPACE_ANSWER__CLAIMED, read_claimed, 3),
     "appended": (_SPACE_ANSWER__APPENDED, read_appended, 2),
     "records": (_SPACE_ANSWER__RECORDS, read_records, 6),
+    "spaceDescribed": (_SPACE_ANSWER__SPACE_DESCRIBED, read_space_described, 3),
 }
 _SPACE_ANSWER_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Transacted: (_SPACE_ANSWER__TRANSACTED, write_transacted),
@@ -873,6 +1000,7 @@ _SPACE_ANSWER_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Claimed: (_SPACE_ANSWER__CLAIMED, write_claimed),
     Appended: (_SPACE_ANSWER__APPENDED, write_appended),
     Records: (_SPACE_ANSWER__RECORDS, write_records),
+    SpaceDescribed: (_SPACE_ANSWER__SPACE_DESCRIBED, write_space_described),
 }
 
 

@@ -12,6 +12,7 @@ from rlog.spaces.messages import (
     Change,
     Changes,
     Condition,
+    DescribeSpace,
     Fence,
     Fetch,
     Fetched,
@@ -24,6 +25,7 @@ from rlog.spaces.messages import (
     RemoveSpace,
     RenewLease,
     Revision,
+    SpaceDescribed,
     Transact,
     Transacted,
 )
@@ -123,6 +125,10 @@ class Keeper:
             found += answer.names
             if not answer.is_more:
                 return found
+
+    async def describe(self) -> SpaceDescribed:
+        """Return who holds which lease, and who writes which journal."""
+        return await self.asking.ask(DescribeSpace(space=self.space), SpaceDescribed)
 
     async def transact(
         self,

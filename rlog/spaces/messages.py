@@ -139,6 +139,12 @@ class ReadRecords:
 
 
 @record
+class DescribeSpace:
+    call: int = 0
+    space: str = ""
+
+
+@record
 class Transacted:
     call: int = 0
     revision: int = 0
@@ -203,6 +209,32 @@ class Records:
 
 
 @record
+class LeaseView:
+    name: str = ""
+    holder: str = ""
+    token: int = 0
+    ttl_ns: int = 0
+    keys: int = 0
+
+
+@record
+class JournalView:
+    name: str = ""
+    writer: str = ""
+    epoch: int = 0
+    first: int = 0
+    next: int = 0
+    records: int = 0
+
+
+@record
+class SpaceDescribed:
+    call: int = 0
+    leases: tuple[LeaseView, ...] = ()
+    journals: tuple[JournalView, ...] = ()
+
+
+@record
 class SpaceRefused:
     call: int = 0
     reason: str = ""
@@ -222,10 +254,20 @@ SpaceRequest: TypeAlias = (
     | AppendRecords
     | TruncateJournal
     | ReadRecords
+    | DescribeSpace
 )
 
 SpaceAnswer: TypeAlias = (
-    Transacted | Fetched | Names | Changes | Leased | SpaceRefused | Claimed | Appended | Records
+    Transacted
+    | Fetched
+    | Names
+    | Changes
+    | Leased
+    | SpaceRefused
+    | Claimed
+    | Appended
+    | Records
+    | SpaceDescribed
 )
 
 

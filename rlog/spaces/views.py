@@ -1,29 +1,38 @@
 """What is read of spaces: values, names, and what has changed since."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import accumulate
+from typing import TypeAlias, TypeVar
 
 from protocol.decision import Refused
 from rlog.spaces.changes import find_space
 from rlog.spaces.journals import read
 from rlog.spaces.messages import (
     Changes,
+    DescribeSpace,
     Fetch,
     Fetched,
     Item,
+    JournalView,
+    LeaseView,
     ListNames,
     Names,
     ReadChanges,
     ReadRecords,
     Records,
     Revision,
+    SpaceDescribed,
 )
 from rlog.spaces.records import Space, SpaceReason, Spaces, new_space, weigh
 
 NAMES_MAX = KEYS_MAX = 1000  # in one answer
-QUESTIONS = (Fetch, ListNames, ReadChanges, ReadRecords)
-Question: TypeAlias = Fetch | ListNames | ReadChanges | ReadRecords
+THINGS_MAX = 1000  # leases, and journals, in one answer
+QUESTIONS = (Fetch, ListNames, ReadChanges, ReadRecords, DescribeSpace)
+Question: TypeAlias = Fetch | ListNames | ReadChanges | ReadRecords | DescribeSpace
 BYTES_MAX = 512 << 10  # the same by size, beyond the first
+BYTES_PER_CHAR = 4  # at most
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def view_spaces(spaces: Spaces) -> tuple[SpaceView, ...]:
 
 def view(
     spaces: Spaces, request: Question, principal: str
-) -> Fetched | Names | Changes | Records | Refused:
+) -> Fetched | Names | Changes | Records | SpaceDescribed | Refused:
     """Return the answer to a question; a space that there is not is empty.
 
     Refuses: OTHER_OWNER, COMPACTED.
@@ -75,6 +84,8 @@ def view(
             return _read_changes(space, request)
         case ReadRecords():
             return read(space, request)
+        case DescribeSpace():
+            return _describe(space, request)
 
 
 def _fetch(space: Space, request: Fetch) -> Fetched:
@@ -98,6 +109,28 @@ def _list(space: Space, request: ListNames) -> Names:
     )
     page = tuple(names[:NAMES_MAX])
     return Names(request.call, page, len(names) > NAMES_MAX, space.revision)
+
+
+def _describe(space: Space, request: DescribeSpace) -> SpaceDescribed:
+    leases = [
+        LeaseView(name, lease.holder, lease.token, lease.ttl_ns, len(lease.keys))
+        for name, lease in sorted(space.leases.items())[:THINGS_MAX]
+    ]
+    journals = [
+        JournalView(name, each.writer, each.epoch, each.first, each.next, len(each.records))
+        for name, each in sorted(space.journals.items())[:THINGS_MAX]
+    ]
+    return SpaceDescribed(
+        request.call,
+        _fitting(leases, lambda view: len(view.name) + len(view.holder)),
+        _fitting(journals, lambda view: len(view.name) + len(view.writer)),
+    )
+
+
+def _fitting(views: Sequence[T], weigh_chars: Callable[[T], int]) -> tuple[T, ...]:
+    """Return the first of these: as many as are no more than half an answer."""
+    sizes = accumulate(BYTES_PER_CHAR * weigh_chars(view) for view in views)
+    return tuple(view for view, size in zip(views, sizes, strict=True) if size <= BYTES_MAX // 2)
 
 
 def _read_changes(space: Space, request: ReadChanges) -> Changes | Refused:

@@ -12,6 +12,7 @@ from rlog.client import Journal, Keeper, Writer
 from schedulers.state.main import (
     VALUE_BYTES_MAX,
     Credentials,
+    Form,
     Insecure,
     Log,
     Masters,
@@ -21,7 +22,7 @@ from schedulers.state.main import (
     Space,
     run_work,
 )
-from schedulers.state.show import print_line, print_records
+from schedulers.state.show import JOURNAL_COLUMNS, print_line, print_records, print_things
 
 app = typer.Typer(
     help="Read and write journals that are kept in the masters' log, or in a log by itself.",
@@ -76,6 +77,24 @@ def append(
 
     async def work(keeper: Keeper) -> None:
         print_line(str(await Writer(keeper, name, epoch, 0).append((content,))))
+
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
+
+
+@app.command("list")
+def list_journals(
+    space: Space,
+    log: Log = "",
+    masters: Masters = "",
+    credentials: Credentials = "",
+    principal: Principal = "",
+    insecure: Insecure = False,
+    output: Form = "table",
+) -> None:
+    """Print the journals of a space, and who writes them."""
+
+    async def work(keeper: Keeper) -> None:
+        print_things(JOURNAL_COLUMNS, (await keeper.describe()).journals, output)
 
     run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 

@@ -18,7 +18,13 @@ from rlog.client.asking import Asking
 from rlog.spaces.messages import Change
 from schedulers.framework import DEFAULT_MASTERS, Framework, load_secrets
 from schedulers.keeper import door_of
-from schedulers.state.show import plain_value, print_items, print_line
+from schedulers.state.show import (
+    LEASE_COLUMNS,
+    plain_value,
+    print_items,
+    print_line,
+    print_things,
+)
 
 VALUE_BYTES_MAX = 1 << 20  # read from stdin; masters take less, and say how much
 
@@ -49,6 +55,8 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Show no secret.")]
 Output = Annotated[
     Literal["text", "table", "json"], typer.Option("-o", "--output", help="How to print.")
 ]
+
+Form = Annotated[Literal["table", "json"], typer.Option("-o", "--output", help="How to print.")]
 
 
 @app.command("get")
@@ -135,6 +143,24 @@ def list_names(
         else:
             found = await keeper.fetch(*names)
             print_items([found[name] for name in names if name in found], output)
+
+    run_work(work, space, Reach(log, masters, credentials, principal, insecure))
+
+
+@app.command("leases")
+def list_leases(
+    space: Space,
+    log: Log = "",
+    masters: Masters = "",
+    credentials: Credentials = "",
+    principal: Principal = "",
+    insecure: Insecure = False,
+    output: Form = "table",
+) -> None:
+    """Print who holds which lease."""
+
+    async def work(keeper: Keeper) -> None:
+        print_things(LEASE_COLUMNS, (await keeper.describe()).leases, output)
 
     run_work(work, space, Reach(log, masters, credentials, principal, insecure))
 

@@ -1,6 +1,7 @@
 """Keys and records on a screen: as they are, as a table, or as lines of JSON."""
 
 import base64
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,21 @@ RECORD_COLUMNS = (
     Column("POSITION", lambda record, _: str(record.position), is_number=True),
     Column("BYTES", lambda record, _: str(len(record.content)), is_number=True),
     Column("RECORD", lambda record, _: brief(record.content), shrinks=True),
+)
+LEASE_COLUMNS = (
+    Column("LEASE", lambda lease, _: lease.name, shrinks=True),
+    Column("HOLDER", lambda lease, _: lease.holder, shrinks=True),
+    Column("TOKEN", lambda lease, _: str(lease.token), is_number=True),
+    Column("SECONDS", lambda lease, _: f"{lease.ttl_ns / 1e9:g}", is_number=True),
+    Column("KEYS", lambda lease, _: str(lease.keys), is_number=True),
+)
+JOURNAL_COLUMNS = (
+    Column("JOURNAL", lambda journal, _: journal.name, shrinks=True),
+    Column("WRITER", lambda journal, _: journal.writer or "-", shrinks=True),
+    Column("EPOCH", lambda journal, _: str(journal.epoch), is_number=True),
+    Column("FIRST", lambda journal, _: str(journal.first), is_number=True),
+    Column("NEXT", lambda journal, _: str(journal.next), is_number=True),
+    Column("RECORDS", lambda journal, _: str(journal.records), is_number=True),
 )
 BRIEF_CHARS_MAX = 60
 
@@ -47,6 +63,14 @@ def print_records(records: Sequence[Record], output: str) -> None:
             print_line(json.dumps({"position": record.position, **plain_value(record.content)}))
         else:
             print_raw(record.content)
+
+
+def print_things(columns: Sequence[Column], things: Sequence[Any], output: str) -> None:
+    """Print messages as a table, or each as a line of JSON."""
+    if output == "table":
+        _print_table(columns, things)
+    for thing in things if output == "json" else ():
+        print_line(json.dumps(dataclasses.asdict(thing)))
 
 
 def plain_value(value: bytes) -> dict[str, object]:

@@ -173,6 +173,13 @@ def test_shell_uses_keys_and_journals_of_a_log(one: LoneLog) -> None:
         ["POSITION", "BYTES", "RECORD"],
         ["1", "9", "two", "lines"],
     ]
+    table = one.do("journal", "list", "shop").splitlines()
+    assert table[0].split() == ["JOURNAL", "WRITER", "EPOCH", "FIRST", "NEXT", "RECORDS"]
+    assert [line.split()[0] for line in table[1:]] == ["events"]
+    assert table[1].split()[2:] == [epoch, "1", "2", "1"]
+    assert one.do("state", "leases", "shop").split() == [
+        *("LEASE", "HOLDER", "TOKEN", "SECONDS", "KEYS")
+    ]
 
 
 def test_masters_tools_look_into_copy_and_bring_back_a_log(one: LoneLog, tmp_path: Path) -> None:

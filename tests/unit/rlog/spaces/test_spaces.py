@@ -14,6 +14,7 @@ from rlog.spaces.messages import (
     Change,
     Changes,
     Condition,
+    DescribeSpace,
     Fence,
     Fetch,
     Fetched,
@@ -29,6 +30,7 @@ from rlog.spaces.messages import (
     RemoveSpace,
     RenewLease,
     SpaceChanged,
+    SpaceDescribed,
     SpaceOpened,
     SpaceRemoved,
     Transact,
@@ -313,6 +315,25 @@ def test_long_lists_and_big_values_come_in_parts(house: House) -> None:
     fetched = view(house.spaces, Fetch(1, "s", ("none", *keys)), "p")
     assert isinstance(fetched, Fetched)
     assert (len(fetched.items), fetched.considered) == (2, 3)
+
+
+def test_space_tells_who_holds_leases_and_writes_journals(house: House) -> None:
+    token = house.acquire("me")
+    found = view(house.spaces, DescribeSpace(1, "s"), "p")
+    assert isinstance(found, SpaceDescribed)
+    assert [(lease.name, lease.holder, lease.token) for lease in found.leases] == [
+        ("lead", "me", token)
+    ]
+    assert found.journals == ()
+
+
+def test_description_of_a_space_with_many_long_names_is_cut(house: House) -> None:
+    house.acquire("me")
+    [lease] = house.spaces.by_name["s"].leases.values()
+    house.spaces.by_name["s"].leases = {f"{number:0512}": lease for number in range(500)}
+    found = view(house.spaces, DescribeSpace(1, "s"), "p")
+    assert isinstance(found, SpaceDescribed)
+    assert 0 < len(found.leases) < 200
 
 
 @pytest.mark.parametrize("seed", range(20))
