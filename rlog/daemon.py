@@ -1,6 +1,7 @@
 """The life of a process that is a member of a log: begun, ended by a signal or a broken log."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,8 +13,11 @@ import uvloop
 
 from protocol.errors import Broken, CorruptLog, Fault, NewerLog
 from protocol.settings import ConfigError
+from rlog.directory import DATA
 from rlog.member import MemberConfig
 from rlog.repair import prepare
+
+BIG_BYTES = 512 << 20  # of a data file: some seconds' reading
 
 log = structlog.get_logger()
 
@@ -74,6 +78,7 @@ def _serve_on_sound_data(config: MemberConfig, serve: Serve) -> None:
     is_repairing = config.repair == "auto"
     met: CorruptLog | None = None
     while True:
+        _tell_of_big_file(config.data_dir)
         is_new = prepare(config.data_dir, config.name, config.cluster, is_repairing=is_repairing)
         if met is not None and not is_new:
             raise met  # the file is whole: it is not the disk that is wrong
@@ -81,6 +86,14 @@ def _serve_on_sound_data(config: MemberConfig, serve: Serve) -> None:
             return uvloop.run(_await(serve))
         except CorruptLog as error:
             met = error
+
+
+def _tell_of_big_file(directory: str) -> None:
+    """Say why nothing else is said for a while."""
+    with contextlib.suppress(OSError):
+        size = os.stat(os.path.join(directory, DATA)).st_blocks * 512
+        if size >= BIG_BYTES:
+            log.info("reading all of the data file first", directory=directory, bytes=size)
 
 
 async def _await(serve: Serve) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from master.ctl.target import Target
 from protocol.client import OperatorClient
 from protocol.messages.operator import CompactLog, Failed, LogCompacted, MasterView
 from tests.bench.history import write_history
-from tests.faults.stage import until_answered
 
 EVENTS = 10_000_000
 POLL_S = 0.2
@@ -52,16 +52,20 @@ class LongLog:
         self.child = Child("master", "master", words, directory / "log")
         self.peak_bytes = 0  # as far as was looked
 
-    async def until_leading(self) -> MasterView:
-        """Return its view once it has folded everything. Raises: TimeoutError."""
+    async def until_leading(self) -> None:
+        """Return once it has folded everything. Raises: TimeoutError."""
+        await self.until(self.is_leading)
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Return once something is so of a master that runs. Raises: TimeoutError."""
         async with asyncio.timeout(FOLDED_S_MAX):
-            while not (view := await self.look()) or view.role != "leader" or self._is_behind(view):
+            while not await is_so():
                 assert self.child.is_running, self.child.tail()
                 await asyncio.sleep(POLL_S)
-        return view
 
-    def _is_behind(self, view: MasterView) -> bool:
-        return view.applied < self.events
+    async def is_leading(self) -> bool:
+        view = await self.look()
+        return view is not None and view.role == "leader" and view.applied >= self.events
 
     async def look(self) -> MasterView | None:
         """Return what it says of itself, None while it does not listen."""
@@ -74,7 +78,7 @@ class LongLog:
 
     async def compact(self) -> int:
         """Have its log made short again and again; return how often that was done."""
-        await until_answered(self.is_listening, "it listens")
+        await self.until(self.is_listening)  # it reads all of the file before that
         done = 0
         client = await OperatorClient.connect_agent(self.address, identify(self.target), ANSWER_S)
         try:
