@@ -28,11 +28,17 @@ class OperatorClient:
     Made by `connect` or `connect_agent`; closed by `close`.
     """
 
-    def __init__(self, identity: LinkIdentity, deadline_s: float, asks_leader: bool) -> None:
+    def __init__(
+        self,
+        identity: LinkIdentity,
+        deadline_s: float,
+        asks_leader: bool,
+        rng: random.Random | None = None,
+    ) -> None:
         self._identity = identity
         self._deadline_s = deadline_s
         self._asks_leader = asks_leader
-        self._rng = random.Random()  # jitter only
+        self._rng = rng or random.Random()  # jitter only
         self._links: dict[str, Link] = {}
         self._leadership = Leadership()
         self._open: dict[Peer, None] = {}
@@ -43,14 +49,18 @@ class OperatorClient:
 
     @classmethod
     async def connect(
-        cls, addresses: tuple[str, ...], identity: LinkIdentity, deadline_s: float = DEADLINE_S
+        cls,
+        addresses: tuple[str, ...],
+        identity: LinkIdentity,
+        deadline_s: float = DEADLINE_S,
+        rng: random.Random | None = None,
     ) -> "OperatorClient":
         """A client of the masters at these addresses, with at least one link open.
 
         Raises: Unavailable when none answers, Denied when all that answer refuse, ValueError when
         an address is none.
         """
-        client = cls(identity, deadline_s, asks_leader=True)
+        client = cls(identity, deadline_s, asks_leader=True, rng=rng)
         client._leadership = Leadership(masters=len(dict.fromkeys(addresses)))
         await client._open_links(addresses)
         return client

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from protocol.errors import DiskFull
 from tests.simulation.network import Network
 
 DISK_MEAN_S = 0.002
@@ -60,6 +61,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.rng = rng
         self.network = Network(self, rng)
         self.disk_mean_s: dict[str, float] = {}
+        self.full_until_s: dict[str, float] = {}  # when a host's disk has room again
         self.set_task_factory(_make_task)
         self.set_exception_handler(self._record)
         self.failures: list[str] = []
@@ -122,6 +124,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
         return run
 
+    def is_full(self, host: str) -> bool:
+        """Whether nothing can be written there now."""
+        return self.full_until_s.get(host, 0.0) > self._now_s
+
     def pause(self, process: Process, for_s: float) -> None:
         """Stop a process as SIGSTOP would; what happens to it meanwhile happens afterwards."""
         process.paused_until_s = self._now_s + for_s
@@ -170,6 +176,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if future.cancelled():
                 return
             try:
+                if process is not None and self.is_full(process.host):
+                    raise DiskFull(f"the disk of {process.host} is full")
                 result = func(*args)
             except BaseException as error:
                 future.set_exception(error)

@@ -16,6 +16,7 @@ from tests.simulation.checkers import BrokenPromiseError, Checkers
 from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster, Host
 from tests.simulation.holding import HoldingScheduler
+from tests.simulation.operators import OperatorHost
 from tests.simulation.workload import Plan, SchedulerHost, SeededScheduler
 
 STORM_S = 25.0
@@ -58,13 +59,14 @@ class World:
         self.cluster = Cluster(seed, directory, shape.masters, shape.agents)
         self.rng = random.Random(seed ^ 0x5EED)
         self.checkers = Checkers(self.cluster)
+        self.operators = self.make_operators()
         self.clients = self.make_clients(shape)
         self._names = [host.name for host in self.cluster.hosts()]
         self._names += [host.name for host in self.clients]
 
     def make_clients(self, shape: Shape) -> Sequence[ClientHost]:
         """Return those who use the cluster, not started."""
-        return [
+        schedulers = [
             SchedulerHost(
                 self.cluster,
                 self.checkers,
@@ -80,11 +82,17 @@ class World:
             )
             for n in range(shape.schedulers)
         ]
+        return [*schedulers, *self.operators]
+
+    def make_operators(self) -> list[OperatorHost]:
+        """Return who sets things in half of the seeds; the others are as they were before."""
+        is_operated = self.outcome.seed % 4 in (0, 3)
+        return [OperatorHost(self.cluster, "o1", self.outcome.seen)] if is_operated else []
 
     @property
     def faults(self) -> Faults:
-        """What may go wrong, and how often."""
-        return FAULTS
+        """What may go wrong, and how often; disks are full in half of the seeds."""
+        return {**FAULTS, World.fill_disk: 3} if self.outcome.seed % 4 in (0, 3) else FAULTS
 
     # -- the run
     def run(self) -> Outcome:
@@ -120,6 +128,8 @@ class World:
     async def finish(self) -> None:
         """Check what must be true in the end."""
         self.checkers.finish()
+        for operator in self.operators:
+            operator.judge(self.cluster.leaders()[0].daemon.state)
 
     async def watch(self, for_s: float) -> None:
         """Let time pass, and look."""
@@ -153,6 +163,7 @@ class World:
     def _heal(self) -> None:
         self.cluster.loop.network.heal()
         self.cluster.loop.disk_mean_s.clear()
+        self.cluster.loop.full_until_s.clear()
         for host in self.cluster.hosts():
             self.cluster.start(host)
         for client in self.clients:
@@ -280,6 +291,17 @@ class World:
         host = self.rng.choice(self.cluster.hosts())
         self.cluster.loop.disk_mean_s[host.name] = self.rng.choice((0.002, 0.05, 0.3))
         return f"{host.name} {self.cluster.loop.disk_mean_s[host.name]} s"
+
+    def fill_disk(self) -> str:
+        """Let masters find no room for a while: one, or now and then all."""
+        count = self.rng.choice((1, 1, 1, 2, len(self.cluster.masters)))
+        hosts, for_s = (
+            self.rng.sample(self.cluster.masters, count),
+            self.rng.choice((0.5, 3.0, 8.0)),
+        )
+        for host in hosts:
+            self.cluster.loop.full_until_s[host.name] = self.cluster.loop.time() + for_s
+        return f"{[host.name for host in hosts]} for {for_s} s"
 
 
 Faults: TypeAlias = dict[Callable[[Any], str], float]

@@ -10,7 +10,7 @@ from tests.simulation.checkers import BrokenPromiseError
 from tests.simulation.keeping.keepers import JOURNAL, LED, KeeperHost, Leaders
 from tests.simulation.keeping.ledger import Ledger
 from tests.simulation.loop import Process
-from tests.simulation.world import FAULTS, Faults, Outcome, Shape, World, run_seed
+from tests.simulation.world import Faults, Outcome, Shape, World, run_seed
 
 KEEPERS = 4
 ANSWER_S_MAX = 30.0
@@ -33,7 +33,7 @@ class KeepingWorld(World):
     @property
     def faults(self) -> Faults:
         agents = (World.ambush_agent, World.kill_agent)
-        found = {fault: weight for fault, weight in FAULTS.items() if fault not in agents}
+        found = {fault: weight for fault, weight in super().faults.items() if fault not in agents}
         return {**found, KeepingWorld.nudge_clock: 3}
 
     def nudge_clock(self) -> str:
