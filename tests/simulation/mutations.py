@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from master.core import allocation, leadership, machine, updates
-from master.core.events import TaskUpdated
+from master.core import allocation, leadership, machine, roles, updates
+from master.core.events import FrameworkLeft, TaskUpdated
 from master.core.records import Agent
 from master.core.state import State
 from protocol.decision import Decision
@@ -80,6 +80,22 @@ def lend_twice() -> AbstractContextManager[object]:
     return mock.patch.object(allocation, "free_of", free_of)
 
 
+def answer_unlogged() -> AbstractContextManager[object]:
+    """An operator is told that a weight is set, and it is not."""
+    honest = roles.decide_weight
+
+    def decide(*arguments: Any) -> Any:
+        decided = honest(*arguments)
+        return Decision() if isinstance(decided, Decision) else decided
+
+    return mock.patch.dict(machine._DECIDE, {roles.SetWeight: decide})
+
+
+def keep_who_left() -> AbstractContextManager[object]:
+    """A framework that left is not known to have left."""
+    return mock.patch.dict(machine._APPLY, {FrameworkLeft: lambda state, event: None})
+
+
 def obey_old_leases() -> AbstractContextManager[object]:
     """What is bound to a lease is done though the lease has ended."""
     return mock.patch.object(changes, "check_fences", lambda space, fences: None)
@@ -128,6 +144,8 @@ MUTATIONS: dict[str, Mutation] = {
     "acknowledge-unlogged": Mutation(acknowledge_unlogged),
     "fold-by-soft-state": Mutation(fold_by_soft_state),
     "lend-twice": Mutation(lend_twice),
+    "answer-unlogged": Mutation(answer_unlogged),
+    "keep-who-left": Mutation(keep_who_left),
     "obey-old-leases": Mutation(obey_old_leases, "keeping"),
     "append-under-old-epochs": Mutation(append_under_old_epochs, "keeping"),
     "forget-requests": Mutation(forget_requests, "keeping"),

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from tests.simulation.checkers import BrokenPromiseError, Checkers
 from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster, Host
+from tests.simulation.fleeting import FleetingHost
 from tests.simulation.holding import HoldingScheduler
 from tests.simulation.operators import OperatorHost
 from tests.simulation.workload import Plan, SchedulerHost, SeededScheduler
@@ -59,7 +60,7 @@ class World:
         self.cluster = Cluster(seed, directory, shape.masters, shape.agents)
         self.rng = random.Random(seed ^ 0x5EED)
         self.checkers = Checkers(self.cluster)
-        self.operators = self.make_operators()
+        self.others = self.make_others()
         self.clients = self.make_clients(shape)
         self._names = [host.name for host in self.cluster.hosts()]
         self._names += [host.name for host in self.clients]
@@ -82,12 +83,14 @@ class World:
             )
             for n in range(shape.schedulers)
         ]
-        return [*schedulers, *self.operators]
+        return [*schedulers, *self.others]
 
-    def make_operators(self) -> list[OperatorHost]:
-        """Return who sets things in half of the seeds; the others are as they were before."""
-        is_operated = self.outcome.seed % 4 in (0, 3)
-        return [OperatorHost(self.cluster, "o1", self.outcome.seen)] if is_operated else []
+    def make_others(self) -> list[OperatorHost | FleetingHost]:
+        """Return who else comes in half of the seeds; the others are as they were before."""
+        if self.outcome.seed % 4 not in (0, 3):
+            return []
+        seen = self.outcome.seen
+        return [OperatorHost(self.cluster, "o1", seen), FleetingHost(self.cluster, "v1", seen)]
 
     @property
     def faults(self) -> Faults:
@@ -128,8 +131,8 @@ class World:
     async def finish(self) -> None:
         """Check what must be true in the end."""
         self.checkers.finish()
-        for operator in self.operators:
-            operator.judge(self.cluster.leaders()[0].daemon.state)
+        for other in self.others:
+            other.judge(self.cluster.leaders()[0].daemon.state)
 
     async def watch(self, for_s: float) -> None:
         """Let time pass, and look."""
