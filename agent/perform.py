@@ -26,13 +26,13 @@ from agent.paths import Paths, Sandbox
 from agent.probes import AgentProbe
 from agent.sandbox import mark_ended
 from agent.session import Session
-from agent.starter import Start, Starter, outcome_of
+from agent.starter import Start, Starter, amounts_of, outcome_of
 from agent.volumes import TooMuchInside, make_volume, wipe_volume
 from protocol.decision import Refused
 from protocol.errors import Overloaded, Unavailable
 from protocol.messages.agent import Launch
 from protocol.messages.values import TaskStatus, Volume
-from protocol.resources import format_resources
+from protocol.resources import EMPTY, format_resources
 
 log = structlog.get_logger()
 
@@ -149,9 +149,10 @@ class Performer:
             return  # the master repeats what is not settled
         self._resizes[launch] = None
         try:
-            fault = await self._containerizer.resize(
-                str(launch), resources.scalars["cpus"], resources.scalars["mem"]
-            )
+            record = self.loop.state.tasks.get(launch)
+            limits = record.description.limits if record else EMPTY
+            amounts = amounts_of(resources, limits)
+            fault = await self._containerizer.resize(str(launch), amounts)
         finally:
             del self._resizes[launch]
         log.info("task resized", launch=launch, to=format_resources(resources), fault=fault)

@@ -11,6 +11,7 @@ import structlog
 
 from agent.config import AgentConfig
 from agent.containerizer.containerizer import (
+    Amounts,
     Containerizer,
     ContainerSpec,
     Exited,
@@ -31,6 +32,7 @@ from agent.volumes import make_volume
 from protocol.errors import Unavailable
 from protocol.messages.agent import Launch
 from protocol.messages.values import TaskReason
+from protocol.resources import Resources
 
 log = structlog.get_logger()
 
@@ -183,18 +185,20 @@ class Starter:
         self, start: Start, agent_id: str, sandbox: Sandbox, account: Account
     ) -> ContainerSpec:
         launch = start.launch
-        scalars = launch.description.resources.scalars
+        amounts = amounts_of(launch.description.resources, launch.description.limits)
         return ContainerSpec(
             container=str(launch.launch),
             argv=launch.description.command,
             environment=environment_of(launch, agent_id, str(sandbox.path)),
             sandbox=str(sandbox.path),
             directory=str(self._paths.container(launch.launch)),
-            cpus_milli=scalars.get("cpus", 0),
-            memory_bytes=scalars.get("mem", 0),
+            cpus_milli=amounts.cpus_milli,
+            memory_bytes=amounts.memory_bytes,
             pids_max=self._config.pids_max,
             user=account.user,
             hostname=self._config.hostname,
+            cpus_limit_milli=amounts.cpus_limit_milli,
+            memory_limit_bytes=amounts.memory_limit_bytes,
         )
 
     def _failed(
@@ -203,6 +207,16 @@ class Starter:
         if start.is_wanted:
             self._probe.launch_failed(step)
         return LaunchFailed(start.launch.launch, reason, text)
+
+
+def amounts_of(resources: Resources, limits: Resources) -> Amounts:
+    """Return what a task has and may use, in the words of containers."""
+    return Amounts(
+        cpus_milli=resources.scalars.get("cpus", 0),
+        memory_bytes=resources.scalars.get("mem", 0),
+        cpus_limit_milli=limits.scalars.get("cpus", 0),
+        memory_limit_bytes=limits.scalars.get("mem", 0),
+    )
 
 
 def outcome_of(launch: int, found: Started | Exited | NotLaunched) -> Outcome:

@@ -59,6 +59,7 @@ struct TaskDescription {
   labels @8 :List(Label);
   volumes @9 :List(Mount);
   replaces @10 :Text;             # launch it only once that task of the framework is known to have ended; empty: at once
+  limits @11 :Resources;          # of cpus and mem, what it may use beyond what is set aside for it; not named: no more
 }
 
 enum TaskState {

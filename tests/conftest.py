@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--long",
         action="store_true",
-        help="let faults last, and be repeated, as long as in the field: three quarters of an hour more",
+        help="let faults last, and be repeated, as long as in the field: 45 minutes more",
     )
 
 

@@ -11,20 +11,31 @@ MEMORY_BYTES_MIN = 32 * MIB  # below this the loader of a plain program is kille
 
 
 class Limits(NamedTuple):
-    """What a container may use; 0 pids: no limit."""
+    """What is set aside for a container, and the most that it may use.
+
+    0 pids: no limit; 0 of another limit: no more than is set aside.
+    """
 
     cpus_milli: int
     memory_bytes: int
     pids_max: int
+    cpus_limit_milli: int = 0
+    memory_limit_bytes: int = 0
 
     @property
     def quota_us(self) -> int:
         """CPU time per period of 100 ms."""
-        return max(self.cpus_milli * PERIOD_US // 1000, QUOTA_US_MIN)
+        cpus_milli = max(self.cpus_milli, self.cpus_limit_milli)
+        return max(cpus_milli * PERIOD_US // 1000, QUOTA_US_MIN)
 
     @property
     def enforced_memory_bytes(self) -> int:
-        return max(self.memory_bytes, MEMORY_BYTES_MIN)
+        return max(self.memory_bytes, self.memory_limit_bytes, MEMORY_BYTES_MIN)
+
+    @property
+    def kept_memory_bytes(self) -> int:
+        """What the kernel leaves it when the machine is short; 0: it has no limit of its own."""
+        return max(self.memory_bytes, MEMORY_BYTES_MIN) if self.memory_limit_bytes else 0
 
 
 def describe_excess(used_bytes: int, limit_bytes: int) -> str:

@@ -60,6 +60,12 @@ class Memory:
         swap = f"{directory}/memory.memsw.limit_in_bytes"  # after the memory: never below it
         if files.exists(swap):
             files.write(swap, value)
+        self._keep(files, directory, limits)
+
+    def _keep(self, files: Files, directory: str, limits: Limits) -> None:
+        """Have what exceeds the soft limit reclaimed first when the machine is short."""
+        if kept := limits.kept_memory_bytes:
+            files.write(f"{directory}/memory.soft_limit_in_bytes", str(kept))
 
     def count(self, files: Files, directory: str) -> dict[str, int]:
         peak = files.read(f"{directory}/memory.max_usage_in_bytes")
@@ -92,6 +98,7 @@ class Memory:
                     raise
                 used = parse_number(files.read(f"{directory}/memory.usage_in_bytes"))
                 return describe_excess(used, value)
+        self._keep(files, directory, limits)
         return ""
 
 

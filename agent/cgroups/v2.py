@@ -45,6 +45,7 @@ class HierarchyV2:
             self._files.write(f"{directory}/memory.max", str(limits.enforced_memory_bytes))
             if self._files.exists(f"{directory}/memory.swap.max"):
                 self._files.write(f"{directory}/memory.swap.max", "0")
+            self._keep(directory, limits)
         if "pids" in self._controllers:
             value = str(limits.pids_max) if limits.pids_max else "max"
             self._files.write(f"{directory}/pids.max", value)
@@ -56,7 +57,14 @@ class HierarchyV2:
             fault = self._resize_memory(directory, limits.enforced_memory_bytes)
         if not fault:
             self._limit_cpu(directory, limits)
+            if "memory" in self._controllers:
+                self._keep(directory, limits)
         return fault
+
+    def _keep(self, directory: str, limits: Limits) -> None:
+        """Protect what is set aside from being reclaimed while others exceed theirs."""
+        if kept := limits.kept_memory_bytes:
+            self._files.write(f"{directory}/memory.low", str(kept))
 
     def _limit_cpu(self, directory: str, limits: Limits) -> None:
         if "cpu" in self._controllers:

@@ -25,7 +25,8 @@ class ContainerSpec:
 
     `container` is unique on the agent; `sandbox` exists and becomes the working directory, where
     stdout and stderr are made; `directory` is made here. `user` empty: the agent's own. Amounts
-    below what a container can live with are raised to it, 0 `pids_max` sets no limit.
+    below what a container can live with are raised to it, 0 `pids_max` sets no limit. Other limits
+    let it use more than is set aside; 0: no more.
     """
 
     container: str
@@ -39,6 +40,18 @@ class ContainerSpec:
     user: str
     hostname: str
     volumes: tuple[MountedVolume, ...] = ()
+    cpus_limit_milli: int = 0
+    memory_limit_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What is set aside for a container, and its limits as in `ContainerSpec`."""
+
+    cpus_milli: int
+    memory_bytes: int
+    cpus_limit_milli: int = 0
+    memory_limit_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +129,8 @@ class Containerizer(Protocol):
         Returns at once; the end is told by `on_exit`.
         """
 
-    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
-        """Give a running container other limits; it goes on undisturbed.
+    async def resize(self, container: str, amounts: Amounts) -> str:
+        """Give a running container other amounts; it goes on undisturbed.
 
         Returns why it cannot be, and then nothing has changed; empty when it is done, also where
         nothing is limited.

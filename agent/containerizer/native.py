@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -20,6 +20,7 @@ from agent.containerizer.connection import (
     reach_launcher,
 )
 from agent.containerizer.containerizer import (
+    Amounts,
     ContainerSpec,
     Exited,
     LauncherUnavailable,
@@ -131,12 +132,12 @@ class NativeContainerizer:
         if watch is not None:
             watch.terminate(grace_s, self._hierarchy, container)
 
-    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
+    async def resize(self, container: str, amounts: Amounts) -> str:
         if container not in self._watches:
             return "it does not run"
         if self._hierarchy is None:
             return ""
-        limits = Limits(cpus_milli, memory_bytes, pids_max=0)
+        limits = Limits(pids_max=0, **asdict(amounts))
         running = asyncio.get_running_loop()  # reclaiming memory may take the kernel a while
         try:
             return await running.run_in_executor(None, self._hierarchy.resize, container, limits)
@@ -249,6 +250,8 @@ class NativeContainerizer:
             has_namespaces=self._has_namespaces,
             hierarchy=self._hierarchy.describe() if self._hierarchy else {},
             binds=tuple((each.directory, each.path, each.is_read_only) for each in spec.volumes),
+            cpus_limit_milli=spec.cpus_limit_milli,
+            memory_limit_bytes=spec.memory_limit_bytes,
         )
         records.write_order(spec.directory, order)
 

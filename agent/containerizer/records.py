@@ -33,6 +33,8 @@ class Order(NamedTuple):
     has_namespaces: bool
     hierarchy: dict[str, object]
     binds: tuple[tuple[str, str, bool], ...] = ()  # directory, path in the sandbox, is read-only
+    cpus_limit_milli: int = 0
+    memory_limit_bytes: int = 0
 
 
 class PidRecord(NamedTuple):

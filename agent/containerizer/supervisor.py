@@ -116,7 +116,13 @@ class Supervisor:
     def _make_groups(self, order: Order) -> None:
         if order.hierarchy:
             self._hierarchy = restore_hierarchy(order.hierarchy)
-            limits = Limits(order.cpus_milli, order.memory_bytes, order.pids_max)
+            limits = Limits(
+                order.cpus_milli,
+                order.memory_bytes,
+                order.pids_max,
+                order.cpus_limit_milli,
+                order.memory_limit_bytes,
+            )
             try:
                 self._hierarchy.create(order.container, limits)
             except OSError as error:

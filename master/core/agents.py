@@ -175,7 +175,7 @@ def apply_agent_admitted(state: State, event: AgentAdmitted) -> None:
     )
     if known is not None:
         if not known.is_unreachable:
-            _discount(state, known)
+            discount(state, known)
         agent.registered_ns = known.registered_ns
         agent.allocated, agent.tasks = known.allocated, known.tasks
         agent.is_deactivated, agent.drain = known.is_deactivated, known.drain
@@ -193,7 +193,7 @@ def apply_agent_unreachable(state: State, event: AgentUnreachable) -> None:
     agent = state.agents[AgentId(event.agent_id)]
     assert not agent.is_unreachable
     agent.is_unreachable, agent.unreachable_ns = True, state.now_ns
-    _discount(state, agent)
+    discount(state, agent)
     state.soft.ledger = None
 
 
@@ -207,7 +207,7 @@ def apply_agent_removed(state: State, event: AgentRemoved) -> None:
             del state.gone[next(iter(state.gone))]
 
 
-def _discount(state: State, agent: Agent) -> None:
+def discount(state: State, agent: Agent) -> None:
     """Take what it has off the accounts of the cluster."""
     credit(state.capacity, agent.total.quantities)
     for each in agent.reservations.values():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from master.core.agents import draft_removal, refusal_of_gone, refuse_gone
+from master.core.agents import discount, draft_removal, refusal_of_gone, refuse_gone
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft, Outcome
 from master.core.effects import RefuseAgent
@@ -18,7 +18,7 @@ from master.core.reasons import Reason
 from master.core.records import Agent, Declaration, Drain, Task
 from master.core.settings import DAY_NS, Settings
 from master.core.soft import AgentDetached, AgentHandled
-from master.core.state import State, credit
+from master.core.state import State
 from master.core.tasks import want_dead
 from master.core.validity import check_duration, check_texts
 from protocol.decision import Decision, Refused
@@ -202,7 +202,7 @@ def apply_agent_declared_gone(state: State, event: AgentDeclaredGone) -> None:
     agent.gone = Declaration(event.by, state.now_ns)
     if not agent.is_unreachable:
         agent.is_unreachable, agent.unreachable_ns = True, state.now_ns
-        credit(state.capacity, agent.total.quantities)
+        discount(state, agent)
         state.soft.ledger = None
 
 

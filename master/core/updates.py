@@ -156,6 +156,7 @@ def abridge(description: TaskDescription) -> TaskDescription:
         user=description.user,
         kill_grace_ns=description.kill_grace_ns,
         replaces=description.replaces,
+        limits=description.limits,
     )
 
 

@@ -12,7 +12,7 @@ from protocol.ids import check_id
 from protocol.messages.agent import RegisterAgent
 from protocol.messages.framework import Subscribe
 from protocol.messages.values import Attribute, Label, TaskDescription
-from protocol.resources import Resources, format_resources, validate
+from protocol.resources import Resources, format_amount, format_resources, validate
 
 NAME_CHARACTERS_MAX = 256
 LABEL_CHARACTERS_MAX = 1024
@@ -119,6 +119,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or check_labels(description.labels)
         or _check_mounts(description)
         or _check_replaces(description)
+        or _check_limits(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
     )
@@ -268,6 +269,24 @@ def _fault_of_filename(filename: str) -> str | None:
     if len(filename.encode()) > 255 or not filename.isprintable():
         return "no file system takes it"
     return None
+
+
+def _check_limits(description: TaskDescription) -> Refused | None:
+    """A limit lets a task use more than is set aside for it, never less."""
+    limits = description.limits
+    if not limits:
+        return None
+    fault = validate(limits)
+    names = [*limits.scalars, *limits.ranges, *limits.sets]
+    if other := [name for name in names if name not in ("cpus", "mem")]:
+        fault = f"{other[0]} has no limit of its own, only cpus and mem have"
+    for name, limit in limits.scalars.items():
+        asked = description.resources.scalars.get(name, 0)
+        if not fault and limit < asked:
+            fault = f"{name} {format_amount(name, limit)} is less than it asks for, "
+            fault += format_amount(name, asked)
+    text = f"limits of task {description.task_id}: {fault}"
+    return Refused(Reason.BAD_RESOURCES, text) if fault else None
 
 
 def _check_replaces(description: TaskDescription) -> Refused | None:

@@ -122,6 +122,7 @@ def plain_task(view: TaskView) -> Plain:
         "command": list(view.description.command),
         "resources": plain_resources(view.description.resources),
         "wanted": plain_resources(view.wanted) or None,
+        "limits": plain_resources(view.description.limits) or None,
         "launched_ns": view.launched_ns,
         "stamp_ns": status.stamp_ns,
     }

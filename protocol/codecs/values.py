@@ -393,6 +393,7 @@ _TASK_DESCRIPTION__KILL_GRACE_NS = _TASK_DESCRIPTION["killGraceNs"]
 _TASK_DESCRIPTION__LABELS = _TASK_DESCRIPTION["labels"]
 _TASK_DESCRIPTION__VOLUMES = _TASK_DESCRIPTION["volumes"]
 _TASK_DESCRIPTION__REPLACES = _TASK_DESCRIPTION["replaces"]
+_TASK_DESCRIPTION__LIMITS = _TASK_DESCRIPTION["limits"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -409,6 +410,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         schema.read_structs(get(_TASK_DESCRIPTION__LABELS), read_label, 2),
         schema.read_structs(get(_TASK_DESCRIPTION__VOLUMES), read_mount, 3),
         get(_TASK_DESCRIPTION__REPLACES),
+        read_resources(get(_TASK_DESCRIPTION__LIMITS)),
     )
 
 
@@ -438,6 +440,8 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         schema.write_structs(builder, _TASK_DESCRIPTION__VOLUMES, message.volumes, write_mount)
     if message.replaces:
         put(_TASK_DESCRIPTION__REPLACES, message.replaces)
+    if message.limits:
+        write_resources(message.limits, builder._init_by_field(_TASK_DESCRIPTION__LIMITS))
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

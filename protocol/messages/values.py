@@ -132,6 +132,7 @@ class TaskDescription:
     labels: tuple[Label, ...] = ()
     volumes: tuple[Mount, ...] = ()
     replaces: str = ""
+    limits: Resources = EMPTY
 
 
 class TaskState(IntEnum):

@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from protocol.constraints import parse_constraint
@@ -38,6 +38,8 @@ class JobOptions:
     constraints: Sequence[str] = ()
     user: str = ""
     is_shell: bool = False
+    cpus_limit: str = ""
+    mem_limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def make_job(options: JobOptions) -> Job:
         raise JobError(f"--ports {options.ports}: 0 to 1000 are allowed")
     try:
         resources = parse_resources(_join_amounts(options))
+        limits = parse_resources(_join({"cpus": options.cpus_limit, "mem": options.mem_limit}))
         constraints = tuple(map(parse_constraint, options.constraints))
     except ValueError as error:
         raise JobError(str(error)) from None
@@ -81,6 +84,7 @@ def make_job(options: JobOptions) -> Job:
         environment=tuple(_parse_variable(each) for each in options.variables),
         uris=tuple(_make_uri(each) for each in options.uris),
         user=options.user,
+        limits=limits,
     )
     ids = [f"{name}-{number}" for number in range(options.instances)]
     return Job(
@@ -91,7 +95,10 @@ def make_job(options: JobOptions) -> Job:
 
 
 def _join_amounts(options: JobOptions) -> str:
-    amounts = {name: getattr(options, name) for name in ("cpus", "mem", "disk", "gpus")}
+    return _join({name: getattr(options, name) for name in ("cpus", "mem", "disk", "gpus")})
+
+
+def _join(amounts: Mapping[str, str]) -> str:
     return ";".join(f"{name}:{amount}" for name, amount in amounts.items() if amount)
 
 

@@ -51,6 +51,14 @@ def run(
     mem: Annotated[
         str, typer.Option(help="Limited to 32MiB at least.", rich_help_panel=PANEL_NEEDS)
     ] = "64MiB",
+    cpus_limit: Annotated[
+        str,
+        typer.Option(help="May use so much while others do not.", rich_help_panel=PANEL_NEEDS),
+    ] = "",
+    mem_limit: Annotated[
+        str,
+        typer.Option(help="May use so much while the machine has it.", rich_help_panel=PANEL_NEEDS),
+    ] = "",
     disk: Annotated[str, typer.Option(rich_help_panel=PANEL_NEEDS)] = "",
     gpus: Annotated[str, typer.Option(rich_help_panel=PANEL_NEEDS)] = "",
     ports: Annotated[int, typer.Option(help="How many.", rich_help_panel=PANEL_NEEDS)] = 0,

@@ -101,3 +101,23 @@ def test_resized_task_is_taken_back_by_an_agent_that_was_killed(cluster: Cluster
     assert (after["pid"], after["resources"]["cpus_milli"]) == (task["pid"], 400)
     ran = cluster.quorate("task", "resize", "kept-0", "--cpus", "0.3")
     assert ran.returncode == 0, ran.stderr
+
+
+def test_task_may_use_more_than_is_set_aside_up_to_its_limits(cluster: Cluster) -> None:
+    limits = ("--cpus-limit", "0.8", "--mem-limit", "300MiB")
+    cluster.run("bursts", f'exec python3 -c "{HOG}"', "--cpus", "0.2", "--mem", "64MiB", *limits)
+    task = cluster.running("bursts-0")
+    assert task["limits"] == {"cpus_milli": 800, "mem_bytes": 300 * MIB}
+    [agent] = cluster.ask("agents")
+    assert agent["allocated"] == {"cpus_milli": 200, "mem_bytes": 64 * MIB}
+    wait_for(
+        lambda: "ready" in cluster.quorate("logs", "bursts-0").stdout, "the hog to have it all"
+    )
+    if is_limited(cluster):
+        launch = int(task["launch"])
+        assert read_limit(cluster, launch, "memory", "memory.limit_in_bytes") == 300 * MIB
+        assert read_limit(cluster, launch, "memory", "memory.soft_limit_in_bytes") == 64 * MIB
+        assert read_limit(cluster, launch, "cpu", "cpu.cfs_quota_us") == 80_000
+    refused = cluster.quorate("run", "--mem", "64MiB", "--mem-limit", "32MiB", "--", "true")
+    assert refused.returncode != 0
+    assert "less than it asks for" in refused.stderr

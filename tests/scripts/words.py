@@ -19,11 +19,12 @@ def duration(text: str) -> int:
 
 
 def describe(task_id: str, words: Options) -> TaskDescription:
-    """Return a task: amounts, and `command=`, `grace=`, `replaces=` if they matter."""
+    """Return a task: amounts, and `command=`, `grace=`, `replaces=`, `limits=` if they matter."""
     spec = dict(words)
     command = spec.pop("command", "run")
     grace_ns = duration(spec.pop("grace", "0s"))
     replaces = spec.pop("replaces", "")
+    limits = parse_resources(spec.pop("limits", ""))
     resources = resources_of(spec)
     return TaskDescription(
         task_id=task_id,
@@ -31,6 +32,7 @@ def describe(task_id: str, words: Options) -> TaskDescription:
         resources=resources,
         kill_grace_ns=grace_ns,
         replaces=replaces,
+        limits=limits,
     )
 
 

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.containerizer.containerizer import ContainerSpec, Exited, LaunchFailed, Started
+from agent.containerizer.containerizer import (
+    Amounts,
+    ContainerSpec,
+    Exited,
+    LaunchFailed,
+    Started,
+)
 from protocol.messages.values import ContainerUsage
 from tests.simulation.loop import Process, VirtualLoop
 
@@ -132,7 +138,7 @@ class SimulatedContainerizer:
     async def kill(self, container: str, grace_s: float) -> None:
         self._machine.kill_later(container, grace_s)
 
-    async def resize(self, container: str, cpus_milli: int, memory_bytes: int) -> str:
+    async def resize(self, container: str, amounts: Amounts) -> str:
         await asyncio.sleep(self._machine.rng.expovariate(1 / LAUNCH_MEAN_S))
         return "simulated failure" if self._machine.rng.random() < 0.1 else ""
 

@@ -326,3 +326,52 @@ def test_v2_resize_below_what_is_used_is_refused_and_changes_nothing() -> None:
     before = values(tree, "/c1")
     assert hierarchy.resize("c1", SMALLER) == "it uses 50 MiB of memory, more than 48 MiB"
     assert values(tree, "/c1") == before
+
+
+BURSTING = Limits(
+    cpus_milli=500,
+    memory_bytes=48 << 20,
+    pids_max=20,
+    cpus_limit_milli=2000,
+    memory_limit_bytes=96 << 20,
+)
+
+
+def test_v1_lets_a_task_use_more_than_is_set_aside() -> None:
+    tree, hierarchy = v1_tree()
+    hierarchy.create("c1", BURSTING)
+    assert tree.log == [
+        ("/cg/cpu/quorate/t/c1/cpu.shares", "512"),
+        ("/cg/cpu/quorate/t/c1/cpu.cfs_quota_us", "200000"),
+        ("/cg/memory/quorate/t/c1/memory.limit_in_bytes", str(96 << 20)),
+        ("/cg/memory/quorate/t/c1/memory.soft_limit_in_bytes", str(48 << 20)),
+        ("/cg/pids/quorate/t/c1/pids.max", "20"),
+    ]
+
+
+def test_v2_lets_a_task_use_more_than_is_set_aside() -> None:
+    tree, hierarchy = v2_tree()
+    tree.log.clear()
+    hierarchy.create("c1", BURSTING)
+    assert {os.path.basename(path): value for path, value in tree.log} == {
+        "cpu.weight": "50",
+        "cpu.max": "200000 100000",
+        "memory.max": str(96 << 20),
+        "memory.low": str(48 << 20),
+        "pids.max": "20",
+    }
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_resize_beyond_a_limit_raises_it(version: int) -> None:
+    tree, hierarchy = v1_tree() if version == 1 else v2_tree()
+    hierarchy.create("c1", BURSTING)
+    wanted = BURSTING._replace(cpus_milli=3000, memory_bytes=128 << 20)
+    assert hierarchy.resize("c1", wanted) == ""
+    written = {os.path.basename(path): value for path, value in tree.log}
+    hard, soft = (
+        ("memory.limit_in_bytes", "memory.soft_limit_in_bytes")
+        if version == 1
+        else ("memory.max", "memory.low")
+    )
+    assert written[hard] == written[soft] == str(128 << 20)
