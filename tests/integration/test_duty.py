@@ -75,7 +75,7 @@ def test_undrain_calls_a_drain_off_before_its_deadline(cluster: Cluster) -> None
     assert agent_of(cluster, host)["duty"] == "draining"
     waited = cluster.quorate("agent", "drain", host, "--deadline", "600", "--wait", "0.1")
     assert waited.returncode == 1
-    assert "1 task left, killed in" in waited.stdout
+    assert "1 task left; 0 of 1 frameworks said they leave, killed in" in waited.stdout
     assert cluster.quorate("agent", "undrain", host).returncode == 0
     assert cluster.running("spared-0")["pid"] == task["pid"]
 
