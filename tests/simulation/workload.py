@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from protocol.ids import task_key
 from protocol.messages.framework import Offer, Want
-from protocol.messages.values import TaskDescription, TaskStatus
+from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from protocol.quantities import listed_quantities
 from protocol.resources import Resources, parse_resources
 from protocol.states import is_ended
@@ -19,6 +19,8 @@ from tests.simulation.client import ClientHost
 from tests.simulation.cluster import Cluster
 
 DEMAND = parse_resources("cpus:0.5;mem:256MiB")
+SIZES = (parse_resources("cpus:1;mem:128MiB"), parse_resources("cpus:0.25;mem:512MiB"))
+RESIZED_OF = 3  # one in so many tasks
 FAILOVER_TIMEOUT_S = 120.0
 LAUNCHES_PER_OFFER_MAX = 4
 
@@ -107,8 +109,15 @@ class SeededScheduler(Scheduler):
             return
         self.plan.seen.add(stamp)
         self._checkers.updated(self._key(status.task_id), status.state)
+        if status.state is TaskState.RUNNING and status.launch % RESIZED_OF == 0:
+            self._resize(driver, status)
         if is_ended(status.state):
             self.plan.open_tasks.pop(status.task_id, None)
+
+    def _resize(self, driver: Driver, status: TaskStatus) -> None:
+        """Want more, then less, then leave it be."""
+        if status.resize < len(SIZES):
+            driver.resize(status.task_id, SIZES[status.resize])
 
     def _key(self, task: str) -> str:
         return task_key(self._framework, task)
