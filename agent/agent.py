@@ -79,7 +79,11 @@ class Agent:
         starter = Starter(config, self.paths, containerizer, probe)
         self._performer = Performer(starter, containerizer, self.paths, probe)
         self._loop: CheckpointLoop = Loop(
-            Checkpoint(), replicated, self._performer.perform, clock_ns, probe
+            Checkpoint(int(config.kill_grace_s * 1e9)),
+            replicated,
+            self._performer.perform,
+            clock_ns,
+            probe,
         )
         self._performer.loop = self._loop
         self._server: Server | None = None

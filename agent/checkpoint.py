@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from agent.codec import decode_checkpoint_batch, encode_checkpoint_batch
-from agent.core import machine, updates
+from agent.core import deadlines, machine
 from agent.core.effects import Effect
 from agent.core.events import CheckpointBatch, CheckpointEvent
 from agent.core.machine import Command
@@ -23,6 +23,10 @@ CheckpointLoop: TypeAlias = Loop[State, Command, CheckpointEvent, Effect, Told]
 
 class Checkpoint:
     """The machine that the agent's loop drives."""
+
+    def __init__(self, kill_grace_ns: int = 0) -> None:
+        """`kill_grace_ns` is for tasks whose time is over and that named no grace."""
+        self._kill_grace_ns = kill_grace_ns
 
     def empty(self) -> State:
         return State()
@@ -43,10 +47,10 @@ class Checkpoint:
         return TakeOver()
 
     def tick(self) -> Command:
-        return Tick()
+        return Tick(self._kill_grace_ns)
 
     def due(self, state: State) -> int | None:
-        return updates.due(state)
+        return deadlines.due(state)
 
     def encode(self, stamp_ns: int, events: Sequence[CheckpointEvent]) -> bytes:
         return encode_checkpoint_batch(CheckpointBatch(stamp_ns, tuple(events)))

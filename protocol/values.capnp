@@ -60,6 +60,7 @@ struct TaskDescription {
   volumes @9 :List(Mount);
   replaces @10 :Text;             # launch it only once that task of the framework is known to have ended; empty: at once
   limits @11 :Resources;          # of cpus and mem, what it may use beyond what is set aside for it; not named: no more
+  completionNs @12 :Int64;        # how long it may run; its agent ends it then. 0: for ever
 }
 
 enum TaskState {
@@ -71,7 +72,7 @@ enum TaskReason {
   none @0; commandExited @1; killedByFramework @2; killedByOperator @3; frameworkRemoved @4;
   memoryLimit @5; launchFailed @6; fetchFailed @7; invalidTask @8; agentUnreachable @9;
   agentReturned @10; agentForgot @11; reconciliation @12; agentRestarted @13; supervisorLost @14; agentRemoved @15;
-  agentDraining @16; agentGone @17; resized @18; resizeRefused @19;
+  agentDraining @16; agentGone @17; resized @18; resizeRefused @19; completionTime @20;
 }
 
 struct TaskStatus {

@@ -43,3 +43,8 @@ def check(state: State) -> None:
     assert live == state.live
     assert unacknowledged == state.unacknowledged.keys()
     assert dying == state.dying.keys()
+    for launch in state.timed:
+        record = state.tasks[launch]
+        assert record.is_started
+        assert not record.is_ended
+        assert not record.kill

@@ -1,6 +1,6 @@
 """Machine: the agent's whole core as two functions, decide and apply."""
 
-from agent.core import recovery, resizes, tasks, updates, volumes
+from agent.core import deadlines, recovery, resizes, tasks, updates, volumes
 from agent.core.events import (
     AgentNamed,
     BootNoted,
@@ -100,7 +100,7 @@ def decide(state: State, command: Command, now_ns: int) -> Outcome:
         case TellTasks():
             return updates.decide_tell(state)
         case Tick():
-            return updates.decide_tick(state, now_ns)
+            return deadlines.decide_tick(state, command, now_ns)
         case TakeOver():
             return updates.decide_take_over(state, now_ns)
         case NameAgent():

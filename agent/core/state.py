@@ -23,6 +23,7 @@ class State:
     live: dict[TaskKey, int] = field(default_factory=dict)  # launch that has not ended
     unacknowledged: dict[int, None] = field(default_factory=dict)  # launches with pending statuses
     dying: dict[int, None] = field(default_factory=dict)  # launches asked to end that have not
+    timed: dict[int, int] = field(default_factory=dict)  # launch that runs → when it must end
     forgotten: dict[int, None] = field(default_factory=dict)  # oldest first
     volumes: dict[str, Volume] = field(default_factory=dict)  # kept, or to be made
     dropped: dict[int, str] = field(default_factory=dict)  # number → volume that is being deleted

@@ -224,7 +224,9 @@ def decide_ended(state: State, command: ContainerEnded, now_ns: int) -> Outcome:
 def ended_status(record: TaskRecord, ended: ContainerEnded, now_ns: int) -> TaskStatus:
     """The last status of a launch whose container ended this way."""
     if record.kill:
-        kind, reason = TaskState.KILLED, record.kill.reason
+        is_over = record.kill.reason is TaskReason.COMPLETION_TIME
+        kind = TaskState.FAILED if is_over else TaskState.KILLED
+        reason = record.kill.reason
     elif ended.is_out_of_memory:
         kind, reason = TaskState.FAILED, TaskReason.MEMORY_LIMIT
     elif ended.is_lost:
@@ -324,3 +326,4 @@ def apply_kill(state: State, event: KillAccepted) -> None:
     assert not record.is_ended
     record.kill = KillIntent(event.grace_ns, state.now_ns + event.grace_ns, event.reason)
     state.dying[event.launch] = None
+    state.timed.pop(event.launch, None)

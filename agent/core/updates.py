@@ -44,7 +44,9 @@ class TellTasks:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed."""
+    """Time has passed; `default_grace_ns` is for tasks whose time is over."""
+
+    default_grace_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,9 @@ def apply_state_changed(state: State, event: StateChanged) -> None:
     status = event.status
     record = state.tasks[status.launch]
     assert not record.is_ended
+    is_start = status.pid and not record.is_started
+    if is_start and record.description.completion_ns and not record.kill:
+        state.timed[status.launch] = status.stamp_ns + record.description.completion_ns
     assert status.sequence == record.newest.sequence + 1
     record.newest = status
     record.start_ticks = event.start_ticks
@@ -150,6 +155,7 @@ def apply_state_changed(state: State, event: StateChanged) -> None:
     if record.is_ended:
         del state.live[record.key]
         state.dying.pop(record.launch, None)
+        state.timed.pop(record.launch, None)
 
 
 def apply_acknowledged(state: State, event: StatusAcknowledged) -> None:

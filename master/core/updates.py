@@ -157,6 +157,7 @@ def abridge(description: TaskDescription) -> TaskDescription:
         kill_grace_ns=description.kill_grace_ns,
         replaces=description.replaces,
         limits=description.limits,
+        completion_ns=description.completion_ns,
     )
 
 

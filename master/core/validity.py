@@ -6,7 +6,7 @@ Everything checked here ends up in the log of every master, hence the bounds on 
 from collections.abc import Iterable, Sequence
 
 from master.core.reasons import Reason
-from master.core.settings import SECOND_NS, Settings
+from master.core.settings import DAY_NS, SECOND_NS, Settings
 from protocol.decision import Refused
 from protocol.ids import check_id
 from protocol.messages.agent import RegisterAgent
@@ -31,6 +31,7 @@ REGISTERED_TASKS_MAX = 100_000
 REGISTERED_VOLUMES_MAX = 1000
 MOUNTS_MAX = 16  # of one task
 MOUNT_CHARACTERS_MAX = 256
+COMPLETION_MAX_NS = 10 * 365 * DAY_NS
 ROLE_OF_ALL = "*"
 ROLE_DEPTH_MAX = 8
 STATIC_MAX = 64  # roles that one agent's configuration reserves for
@@ -122,6 +123,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_limits(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
+        or check_duration("completion time", description.completion_ns, COMPLETION_MAX_NS)
     )
 
 

@@ -70,6 +70,7 @@ REASONS = {
     TaskReason.AGENT_REMOVED: "removed",
     TaskReason.AGENT_DRAINING: "drain",
     TaskReason.AGENT_GONE: "gone",
+    TaskReason.COMPLETION_TIME: "time",
 }
 
 

@@ -394,6 +394,7 @@ _TASK_DESCRIPTION__LABELS = _TASK_DESCRIPTION["labels"]
 _TASK_DESCRIPTION__VOLUMES = _TASK_DESCRIPTION["volumes"]
 _TASK_DESCRIPTION__REPLACES = _TASK_DESCRIPTION["replaces"]
 _TASK_DESCRIPTION__LIMITS = _TASK_DESCRIPTION["limits"]
+_TASK_DESCRIPTION__COMPLETION_NS = _TASK_DESCRIPTION["completionNs"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -411,6 +412,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         schema.read_structs(get(_TASK_DESCRIPTION__VOLUMES), read_mount, 3),
         get(_TASK_DESCRIPTION__REPLACES),
         read_resources(get(_TASK_DESCRIPTION__LIMITS)),
+        get(_TASK_DESCRIPTION__COMPLETION_NS),
     )
 
 
@@ -442,6 +444,8 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         put(_TASK_DESCRIPTION__REPLACES, message.replaces)
     if message.limits:
         write_resources(message.limits, builder._init_by_field(_TASK_DESCRIPTION__LIMITS))
+    if message.completion_ns:
+        put(_TASK_DESCRIPTION__COMPLETION_NS, message.completion_ns)
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

@@ -133,6 +133,7 @@ class TaskDescription:
     volumes: tuple[Mount, ...] = ()
     replaces: str = ""
     limits: Resources = EMPTY
+    completion_ns: int = 0
 
 
 class TaskState(IntEnum):
@@ -172,6 +173,7 @@ class TaskReason(IntEnum):
     AGENT_GONE = 17
     RESIZED = 18
     RESIZE_REFUSED = 19
+    COMPLETION_TIME = 20
 
 
 @record

@@ -40,6 +40,7 @@ class JobOptions:
     is_shell: bool = False
     cpus_limit: str = ""
     mem_limit: str = ""
+    max_time: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def make_job(options: JobOptions) -> Job:
         uris=tuple(_make_uri(each) for each in options.uris),
         user=options.user,
         limits=limits,
+        completion_ns=int(options.max_time * 1e9),
     )
     ids = [f"{name}-{number}" for number in range(options.instances)]
     return Job(

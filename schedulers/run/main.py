@@ -47,6 +47,9 @@ def run(
     output: Annotated[
         Literal["text", "json"], typer.Option("-o", "--output", help="How to tell of states.")
     ] = "text",
+    max_time: Annotated[
+        float, typer.Option(help="Seconds it may run, then it is killed; 0: for ever.", min=0)
+    ] = 0,
     cpus: Annotated[str, typer.Option(rich_help_panel=PANEL_NEEDS)] = "0.1",
     mem: Annotated[
         str, typer.Option(help="Limited to 32MiB at least.", rich_help_panel=PANEL_NEEDS)

@@ -103,3 +103,13 @@ def test_dead_agent_is_given_up_and_ends_its_tasks_if_it_returns(cluster: Cluste
     child.terminate()
     wait_for(lambda: not child.is_running, "the agent to end")
     cluster.embedded.agents.remove(child)
+
+
+def test_task_is_ended_when_its_time_is_over(cluster: Cluster) -> None:
+    ran = cluster.quorate(
+        "run", "--name", "timed", "--max-time", "0.5", "--shell", "--", "exec sleep 1000"
+    )
+    assert ran.returncode not in (0, 2)
+    task = cluster.task("timed-0")
+    assert task is not None
+    assert (task["state"], task["reason"]) == ("FAILED", "COMPLETION_TIME")

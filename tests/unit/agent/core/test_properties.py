@@ -1,5 +1,7 @@
 """Whatever arrives in whatever order: one end per launch, no gap, nothing forgotten early."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ from agent.core.tasks import (
 )
 from agent.core.updates import AcknowledgeStatus, Tick
 from protocol.decision import Refused
-from protocol.messages.agent import Kill, Resize, StatusAcknowledgement
+from protocol.messages.agent import Kill, Launch, Resize, StatusAcknowledgement
 from protocol.messages.values import TaskReason, TaskStatus
 from protocol.resources import parse_resources
 from protocol.states import is_ended
@@ -31,12 +33,18 @@ def task_of(number: int) -> str:
     return f"t{number % 2}"
 
 
+def timed(launch: Launch) -> Launch:
+    """Return a launch that may run for a few seconds."""
+    return replace(launch, description=replace(launch.description, completion_ns=3 * SECOND_NS))
+
+
 FOUND = st.one_of(
     st.builds(ContainerStarted, NUMBERS, st.just(50), st.just(5)),
     st.builds(ContainerEnded, NUMBERS, exit_code=st.integers(0, 1), is_lost=st.booleans()),
 )
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
     NUMBERS.map(lambda n: AcceptLaunch(launch_of(n, task_of(n)))),
+    NUMBERS.map(lambda n: AcceptLaunch(timed(launch_of(n, task_of(n))))),
     FOUND,
     FOUND,
     st.builds(LaunchFailed, NUMBERS, st.just(TaskReason.FETCH_FAILED), st.just("no")),
@@ -52,7 +60,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         NUMBERS,
         st.integers(0, 4),
     ),
-    st.just(Tick()),
+    st.just(Tick(GRACE_NS)),
     st.just(EndAll(GRACE_NS)),
     st.builds(
         lambda n, number: AcceptResize(Resize("f1", task_of(n), n, number, AMOUNTS)),
