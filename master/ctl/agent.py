@@ -42,14 +42,14 @@ def drain(
         ),
     ] = None,
     deadline: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SECONDS",
-            help="For tasks to end by themselves, or be moved, before they are killed.",
+            help="For tasks to end or be moved before they are killed; 0 unless given.",
             min=0,
             max=30 * 86_400,
         ),
-    ] = 0,
+    ] = None,
     mark_gone: Annotated[
         bool, typer.Option("--mark-gone", help="Declare it gone for good once it is empty.")
     ] = False,
@@ -62,7 +62,10 @@ def drain(
     credentials: Credentials = "",
     insecure: Insecure = False,
 ) -> None:
-    """Offer nothing of an agent any more, and kill its tasks."""
+    """Offer nothing of an agent any more, and kill its tasks.
+
+    With --wait alone, look on at a drain that goes on already.
+    """
     from master.ctl import duty
     from master.ctl.target import find_target
 

@@ -30,11 +30,18 @@ LISTED_MAX = 20  # of a plan; who wants all of them asks `quorate ps`
 
 @dataclass(frozen=True, slots=True)
 class DrainTerms:
-    """How an agent is emptied: `deadline_s` until the kills, `grace_s` within each."""
+    """How an agent is emptied: `deadline_s` until the kills, `grace_s` within each.
+
+    None and False: not said.
+    """
 
     grace_s: float | None
-    deadline_s: float
+    deadline_s: float | None
     marks_gone: bool
+
+    @property
+    def are_said(self) -> bool:
+        return self.marks_gone or not (self.grace_s is None and self.deadline_s is None)
 
 
 def deactivate(target: Target, agent: str, *, is_plan: bool) -> None:
@@ -112,13 +119,20 @@ async def _drain(
             after = f" in {terms.deadline_s:g} s" if terms.deadline_s else ""
             await _tell_plan(client, view, f"killed{after}")
             return
-        question = DrainAgent(
-            agent_id=view.agent_id,
-            grace_ns=grace_ns,
-            deadline_ns=int(terms.deadline_s * SECOND_NS),
-            marks_gone=terms.marks_gone,
-        )
-        await ask_over(client, question, Done)
+        is_new = view.duty not in ("draining", "drained")
+        if is_new or terms.are_said:
+            question = DrainAgent(
+                agent_id=view.agent_id,
+                grace_ns=grace_ns,
+                deadline_ns=int((terms.deadline_s or 0) * SECOND_NS),
+                marks_gone=terms.marks_gone,
+            )
+            await ask_over(client, question, Done)
+        elif not wait_s:  # nobody shall kill by asking how far it is
+            raise CommandError(
+                f"{view.agent_id} is {view.duty} already: give --wait to look on, "
+                "--deadline or --grace to change the terms"
+            )
     finally:
         await client.close()
     if wait_s:

@@ -73,7 +73,10 @@ def test_undrain_calls_a_drain_off_before_its_deadline(cluster: Cluster) -> None
     ran = cluster.quorate("agent", "drain", host, "--deadline", "600")
     assert ran.returncode == 0, ran.stderr
     assert agent_of(cluster, host)["duty"] == "draining"
-    waited = cluster.quorate("agent", "drain", host, "--deadline", "600", "--wait", "0.1")
+    again = cluster.quorate("agent", "drain", host)
+    assert again.returncode == 1
+    assert "is draining already" in again.stderr
+    waited = cluster.quorate("agent", "drain", host, "--wait", "0.1")
     assert waited.returncode == 1
     assert "1 task left; 0 of 1 frameworks said they leave, killed in" in waited.stdout
     assert cluster.quorate("agent", "undrain", host).returncode == 0
