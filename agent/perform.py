@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from signal import SIGTERM
 
 import structlog
 
@@ -140,7 +141,9 @@ class Performer:
         if start is not None:
             start.unwanted.set()  # a container that runs all the same is killed once reported
         else:
-            kill = self._containerizer.kill(str(launch), grace_ns / 1e9)
+            record = self.loop.state.tasks.get(launch)
+            number = record.description.kill_signal if record else 0
+            kill = self._containerizer.kill(str(launch), grace_ns / 1e9, number or SIGTERM)
             self._work(self._try("a container cannot be killed now", launch, kill))
 
     async def _resize(self, effect: ResizeContainer) -> None:

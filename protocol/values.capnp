@@ -61,6 +61,7 @@ struct TaskDescription {
   replaces @10 :Text;             # launch it only once that task of the framework is known to have ended; empty: at once
   limits @11 :Resources;          # of cpus and mem, what it may use beyond what is set aside for it; not named: no more
   completionNs @12 :Int64;        # how long it may run; its agent ends it then. 0: for ever
+  killSignal @13 :UInt16;         # what asks it to end, SIGKILL follows after the grace; 0: SIGTERM
 }
 
 enum TaskState {

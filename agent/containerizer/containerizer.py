@@ -123,8 +123,8 @@ class Containerizer(Protocol):
     async def signal(self, container: str, signal: int) -> None:
         """Signal the first process; SIGKILL reaches every process of the container."""
 
-    async def kill(self, container: str, grace_s: float) -> None:
-        """Ask the first process group to end and kill everything after the grace.
+    async def kill(self, container: str, grace_s: float, signal: int = 15) -> None:
+        """Ask the first process group by a signal to end and kill everything after the grace.
 
         Returns at once; the end is told by `on_exit`.
         """

@@ -127,10 +127,10 @@ class NativeContainerizer:
         else:
             watch.signal(signal)
 
-    async def kill(self, container: str, grace_s: float) -> None:
+    async def kill(self, container: str, grace_s: float, signal: int = 15) -> None:
         watch = self._watches.get(container)
         if watch is not None:
-            watch.terminate(grace_s, self._hierarchy, container)
+            watch.terminate(grace_s, self._hierarchy, container, signal)
 
     async def resize(self, container: str, amounts: Amounts) -> str:
         if container not in self._watches:

@@ -56,14 +56,20 @@ class Watch:
         if self._task is not None:
             send_signal(self._task, number)
 
-    def terminate(self, grace_s: float, hierarchy: Hierarchy | None, container: str) -> None:
-        """Send SIGTERM to the first process group, and end everything after the grace."""
+    def terminate(
+        self,
+        grace_s: float,
+        hierarchy: Hierarchy | None,
+        container: str,
+        number: int,
+    ) -> None:
+        """Send a signal to the first process group, and end everything after the grace."""
         if grace_s <= 0:
             self.end_tree(hierarchy, container)
             return
         if self._task is not None and send_signal(self._task, 0):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.record.pid, signal.SIGTERM)  # it leads the group that it made
+                os.killpg(self.record.pid, number)  # it leads the group that it made
         due = self._loop.time() + grace_s
         if self._timer is None or self._timer.when() > due:
             self._set_timer(grace_s, lambda: self.end_tree(hierarchy, container))

@@ -26,6 +26,7 @@ from protocol.ids import check_id, task_key
 from protocol.messages.agent import Kill, Launch
 from protocol.messages.values import TaskReason, TaskState, TaskStatus
 
+SIGNAL_MAX = 64
 GRACE_NS_MAX = 3600 * 1_000_000_000  # an hour: who needs longer should not call it a kill
 
 
@@ -273,6 +274,8 @@ def _fault_of(launch: Launch) -> str:
         return "the task has no command"
     if any("\0" in argument for argument in description.command):
         return "the command holds a zero byte"
+    if description.kill_signal > SIGNAL_MAX:
+        return f"there is no signal {description.kill_signal}"
     for variable in description.environment:
         if not variable.name or "=" in variable.name or "\0" in variable.name + variable.value:
             return f"the environment variable {variable.name!r} is not a valid one"

@@ -158,6 +158,7 @@ def abridge(description: TaskDescription) -> TaskDescription:
         replaces=description.replaces,
         limits=description.limits,
         completion_ns=description.completion_ns,
+        kill_signal=description.kill_signal,
     )
 
 

@@ -32,6 +32,7 @@ REGISTERED_VOLUMES_MAX = 1000
 MOUNTS_MAX = 16  # of one task
 MOUNT_CHARACTERS_MAX = 256
 COMPLETION_MAX_NS = 10 * 365 * DAY_NS
+SIGNAL_MAX = 64
 ROLE_OF_ALL = "*"
 ROLE_DEPTH_MAX = 8
 STATIC_MAX = 64  # roles that one agent's configuration reserves for
@@ -120,6 +121,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or check_labels(description.labels)
         or _check_mounts(description)
         or _check_replaces(description)
+        or _check_signal(description)
         or _check_limits(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
@@ -271,6 +273,13 @@ def _fault_of_filename(filename: str) -> str | None:
     if len(filename.encode()) > 255 or not filename.isprintable():
         return "no file system takes it"
     return None
+
+
+def _check_signal(description: TaskDescription) -> Refused | None:
+    if 0 <= description.kill_signal <= SIGNAL_MAX:
+        return None
+    text = f"task {description.task_id} is to be ended by signal {description.kill_signal}: "
+    return Refused(Reason.BAD_DESCRIPTION, f"{text}there are 1 to {SIGNAL_MAX}")
 
 
 def _check_limits(description: TaskDescription) -> Refused | None:

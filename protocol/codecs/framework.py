@@ -379,7 +379,7 @@ _OPERATION__RESIZE_VOLUME = _OPERATION["resizeVolume"]
 _OPERATION__DESTROY_VOLUME = _OPERATION["destroyVolume"]
 
 _OPERATION_READERS: dict[str, schema.Arm[Operation]] = {
-    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 21),
+    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 22),
     "killTask": (_OPERATION__KILL_TASK, read_kill_task, 2),
     "reserve": (_OPERATION__RESERVE, read_reserve, 11),
     "unreserve": (_OPERATION__UNRESERVE, read_unreserve, 6),

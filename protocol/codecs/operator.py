@@ -1709,7 +1709,7 @@ def read_tasks(reader: Any) -> Tasks:
     get = reader._get_by_field
     return Tasks(
         get(_TASKS__CALL),
-        schema.read_structs(get(_TASKS__TASKS), read_task_view, 40),
+        schema.read_structs(get(_TASKS__TASKS), read_task_view, 41),
         get(_TASKS__IS_MORE),
     )
 

@@ -395,6 +395,7 @@ _TASK_DESCRIPTION__VOLUMES = _TASK_DESCRIPTION["volumes"]
 _TASK_DESCRIPTION__REPLACES = _TASK_DESCRIPTION["replaces"]
 _TASK_DESCRIPTION__LIMITS = _TASK_DESCRIPTION["limits"]
 _TASK_DESCRIPTION__COMPLETION_NS = _TASK_DESCRIPTION["completionNs"]
+_TASK_DESCRIPTION__KILL_SIGNAL = _TASK_DESCRIPTION["killSignal"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -413,6 +414,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         get(_TASK_DESCRIPTION__REPLACES),
         read_resources(get(_TASK_DESCRIPTION__LIMITS)),
         get(_TASK_DESCRIPTION__COMPLETION_NS),
+        get(_TASK_DESCRIPTION__KILL_SIGNAL),
     )
 
 
@@ -446,6 +448,8 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         write_resources(message.limits, builder._init_by_field(_TASK_DESCRIPTION__LIMITS))
     if message.completion_ns:
         put(_TASK_DESCRIPTION__COMPLETION_NS, message.completion_ns)
+    if message.kill_signal:
+        put(_TASK_DESCRIPTION__KILL_SIGNAL, message.kill_signal)
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

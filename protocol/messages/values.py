@@ -134,6 +134,7 @@ class TaskDescription:
     replaces: str = ""
     limits: Resources = EMPTY
     completion_ns: int = 0
+    kill_signal: int = 0
 
 
 class TaskState(IntEnum):

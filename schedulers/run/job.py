@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,8 @@ class JobOptions:
     cpus_limit: str = ""
     mem_limit: str = ""
     max_time: float = 0
+    kill_grace: float = 0
+    kill_signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ def make_job(options: JobOptions) -> Job:
         user=options.user,
         limits=limits,
         completion_ns=int(options.max_time * 1e9),
+        kill_grace_ns=int(options.kill_grace * 1e9),
+        kill_signal=_parse_signal(options.kill_signal),
     )
     ids = [f"{name}-{number}" for number in range(options.instances)]
     return Job(
@@ -115,6 +120,19 @@ def _parse_variable(text: str) -> Variable:
     if not sign or not name or "\0" in text:
         raise JobError(f"--env {text!r} is not of the form NAME=VALUE")
     return Variable(name, value)
+
+
+def _parse_signal(text: str) -> int:
+    """Return the number of `INT`, `SIGINT` or `2`; 0 when none is named."""
+    if not text:
+        return 0
+    name = text.upper()
+    try:
+        if name.isdecimal():
+            return int(signal.Signals(int(name)))
+        return int(signal.Signals[name if name.startswith("SIG") else f"SIG{name}"])
+    except (KeyError, ValueError):
+        raise JobError(f"--kill-signal {text!r} is no signal; give INT, QUIT, 10, …") from None
 
 
 def _make_uri(text: str) -> Uri:

@@ -50,6 +50,13 @@ def run(
     max_time: Annotated[
         float, typer.Option(help="Seconds it may run, then it is killed; 0: for ever.", min=0)
     ] = 0,
+    kill_grace: Annotated[
+        float,
+        typer.Option(help="Seconds from the kill signal to SIGKILL; 0: the agent's.", min=0),
+    ] = 0,
+    kill_signal: Annotated[
+        str, typer.Option(metavar="NAME", help="That asks it to end; TERM unless given.")
+    ] = "",
     cpus: Annotated[str, typer.Option(rich_help_panel=PANEL_NEEDS)] = "0.1",
     mem: Annotated[
         str, typer.Option(help="Limited to 32MiB at least.", rich_help_panel=PANEL_NEEDS)

@@ -116,3 +116,22 @@ def test_task_is_ended_when_its_time_is_over(cluster: Cluster) -> None:
     task = cluster.task("timed-0")
     assert task is not None
     assert (task["state"], task["reason"]) == ("FAILED", "COMPLETION_TIME")
+
+
+POLITE = "trap 'echo asked; exit 3' USR1; echo ready; while :; do sleep 0.1; done"
+
+
+def test_task_is_asked_to_end_by_the_signal_that_it_chose(cluster: Cluster) -> None:
+    options = ("--kill-signal", "usr1", "--kill-grace", "600")
+    cluster.run("polite", POLITE, *options)
+    cluster.running("polite-0")
+    wait_for(lambda: "ready" in cluster.quorate("logs", "polite-0").stdout, "its trap to be set")
+    assert cluster.quorate("kill", "polite-0").returncode == 0
+
+    def look() -> bool:
+        task = cluster.task("polite-0")
+        return task is not None and task["state"] == "KILLED"
+
+    wait_for(look, "it to end")
+    assert "asked" in cluster.quorate("logs", "polite-0").stdout
+    assert cluster.quorate("run", "--kill-signal", "nope", "--", "true").returncode == 2

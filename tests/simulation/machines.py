@@ -135,7 +135,7 @@ class SimulatedContainerizer:
             ended = Exited(0, SIGKILL, 0, 0, is_out_of_memory=False, message="")
             self._machine.end(container, ended)
 
-    async def kill(self, container: str, grace_s: float) -> None:
+    async def kill(self, container: str, grace_s: float, signal: int = 15) -> None:
         self._machine.kill_later(container, grace_s)
 
     async def resize(self, container: str, amounts: Amounts) -> str:
