@@ -42,6 +42,11 @@ class Demand:
         """How many tasks of each want no open offer covers."""
         return [max(0, all_ - some) for all_, some in zip(self.counts, self._sums, strict=True)]
 
+    @property
+    def covered(self) -> set[str]:
+        """The offers that count."""
+        return set(self._covered)
+
     def is_same(self, other: "Demand") -> bool:
         """Whether another says what is left of this one."""
         mine = [(want.amounts, want.constraints, count) for want, count in self.all_left if count]

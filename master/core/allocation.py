@@ -167,6 +167,8 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
     claimants: list[Claimant] = []
     for framework_id in state.soft.framework_links:
         framework = state.frameworks[framework_id]
+        if framework.has_left:
+            continue
         offered = state.soft.offered.get(framework_id, {})
         for role in framework.roles:
             if role not in framework.suppressed:

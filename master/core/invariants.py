@@ -1,9 +1,6 @@
 """What is true of every state: checked after each step of every test, sampled in production."""
 
-from dataclasses import replace
-
 from master.allocator.allocate import Ledger
-from master.allocator.demand import Demand
 from master.allocator.tree import WEIGHT_MILLI, is_within
 from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
@@ -13,7 +10,6 @@ from master.core.holdings import STATIC, children_of
 from master.core.maintenance import WINDOWS_MAX, window_alarm
 from master.core.operations import ENDED
 from master.core.records import Agent, Framework, Task
-from master.core.standing import cover_offers
 from master.core.state import State, charge, charge_role, charged_by_role, free_of, idle_of
 from master.core.updates import HISTORY_MAX, PENDING_MAX, REMOVED_HISTORY_MAX, REMOVED_MAX
 from master.core.validity import weigh_description
@@ -296,9 +292,9 @@ def _check_standing(state: State) -> None:
         assert framework_id in soft.framework_links
         for role, demand in by_role.items():
             assert role in state.frameworks[framework_id].roles
-            anew = Demand(replace(want, count=count) for want, count in demand.all_left)
-            cover_offers(state, framework_id, role, anew)
-            assert anew.left == demand.left, (framework_id, role)
+            open_ = [soft.offers[each] for each in soft.offers_by_framework.get(framework_id, ())]
+            assert demand.covered == {each.id for each in open_ if each.role == role}
+            assert all(left >= 0 for left in demand.left)
     for framework_id, back_offs in soft.back_offs.items():
         assert framework_id in soft.framework_links
         for role, back_off in back_offs.items():

@@ -45,7 +45,7 @@ def decide_request(
         return Refused(Reason.NOT_ITS_ROLE, text)
     if refused := _check_wants(wants):
         return refused
-    if framework.id not in state.soft.framework_links:
+    if framework.id not in state.soft.framework_links or framework.has_left:
         return Decision()
     demand = Demand(
         Want(amounts_of(each.amounts), each.count, each.constraints) for each in wants if each.count
