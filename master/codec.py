@@ -744,6 +744,7 @@ _POLICY_SET = _EVENTS.PolicySet.schema.fields
 _POLICY_SET__ROLE = _POLICY_SET["role"]
 _POLICY_SET__LEAST = _POLICY_SET["least"]
 _POLICY_SET__SHARERS = _POLICY_SET["sharers"]
+_POLICY_SET__IS_OPEN = _POLICY_SET["isOpen"]
 
 
 def read_policy_set(reader: Any) -> PolicySet:
@@ -752,6 +753,7 @@ def read_policy_set(reader: Any) -> PolicySet:
         get(_POLICY_SET__ROLE),
         schema.read_structs(get(_POLICY_SET__LEAST), read_quantity, 2),
         get(_POLICY_SET__SHARERS),
+        get(_POLICY_SET__IS_OPEN),
     )
 
 
@@ -763,6 +765,8 @@ def write_policy_set(message: PolicySet, builder: Any) -> None:
         schema.write_structs(builder, _POLICY_SET__LEAST, message.least, write_quantity)
     if message.sharers:
         put(_POLICY_SET__SHARERS, message.sharers)
+    if message.is_open:
+        put(_POLICY_SET__IS_OPEN, message.is_open)
 
 
 _VOLUME_CREATED = _EVENTS.VolumeCreated.schema.fields

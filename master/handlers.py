@@ -18,6 +18,7 @@ from master.core.requests import RequestResources
 from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.tasks import KillTasks, ReconcileTasks
+from master.core.transactions import ObserveCluster, TransactLaunches
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from master.core.volumes import ReportVolumes
 from master.perform import Performer
@@ -41,6 +42,7 @@ from protocol.messages.framework import (
     Keep,
     KillTasksCall,
     Leave,
+    Observe,
     Reconcile,
     Request,
     Revive,
@@ -48,6 +50,8 @@ from protocol.messages.framework import (
     Subscribed,
     Suppress,
     Teardown,
+    Transact,
+    Transacted,
 )
 from protocol.messages.framework import ResizeTask as ResizeCall
 from protocol.messages.link import Leader
@@ -226,6 +230,8 @@ class FrameworkReceiver:
         number = getattr(message, "call", 0)
         if isinstance(outcome, (Refused, Fault)):
             self._performer.say(peer, CallDone(number, *reason_of(outcome)))
+        elif isinstance(outcome, Transacted):
+            self._performer.say(peer, outcome)
         else:
             self._performer.say(peer, CallDone(number))
 
@@ -240,6 +246,10 @@ def command_of(framework: FrameworkId, message: FrameworkMessage) -> Command:
             return AcceptOffers(framework, message)
         case Decline():
             return DeclineOffers(framework, message)
+        case Observe():
+            return ObserveCluster(framework, message)
+        case Transact():
+            return TransactLaunches(framework, message)
         case Request():
             return RequestResources(framework, message)
         case Revive():

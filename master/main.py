@@ -170,6 +170,7 @@ def read_totals(master: Master) -> ClusterTotals | None:
         shares=shares,
         holdings=holdings,
         offers_outstanding=found.offers,
+        placements=found.placements,
         offers_taken=found.offers_taken,
         frameworks_backed_off=found.backed_off,
         agents_held=found.agents_held,

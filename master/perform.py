@@ -24,6 +24,7 @@ from master.core.effects import (
     SendRescinded,
     SendResize,
     SendUpdates,
+    SendView,
     TellHeld,
 )
 from master.probes import MasterProbe
@@ -112,6 +113,8 @@ class Performer:
                 self._to_framework(effect, InverseOffers(effect.offers))
             case SendInverseRescinded():
                 self._to_framework(effect, InverseRescinded(effect.offers))
+            case SendView():
+                self._to_framework(effect, effect.view)
             case SendUpdates():
                 self._to_framework(effect, Updates(effect.statuses))
             case SendOperations():
@@ -164,6 +167,7 @@ class Performer:
         | SendInverseOffers
         | SendInverseRescinded
         | SendUpdates
+        | SendView
         | SendOperations,
         message: FrameworkMessage,
     ) -> None:

@@ -73,7 +73,9 @@ def command_of(request: Change, peer: Link) -> Command:
             guarantee, limit = amounts_of(request.guarantee), amounts_of(request.limit)
             return SetQuota(request.role, guarantee, limit, request.force)
         case SetPolicyCall():
-            return SetPolicy(request.role, amounts_of(request.least), max(1, request.sharers))
+            return SetPolicy(
+                request.role, amounts_of(request.least), max(1, request.sharers), request.is_open
+            )
         case ReserveCall():
             return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)
         case UnreserveCall():

@@ -52,6 +52,7 @@ class ClusterTotals:
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
     offers_taken: int = 0
+    placements: Mapping[str, int] = field(default_factory=dict)
     frameworks_backed_off: int = 0
     agents_held: int = 0
 
@@ -93,6 +94,12 @@ class ClusterCollector(Collector):
             "Offers that were shared, and accepted by another framework first.",
             value=totals.offers_taken,
         )
+        transactions = CounterMetricFamily(
+            "quorate_transactions", "Placements of transactions in open roles.", labels=["outcome"]
+        )
+        for outcome, count in totals.placements.items():
+            transactions.add_metric([outcome], count)
+        yield transactions
         yield GaugeMetricFamily(
             "quorate_frameworks_backed_off",
             "Frameworks that are offered nothing for a while, as they used nothing of it.",

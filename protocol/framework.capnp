@@ -48,6 +48,17 @@ struct Suppress { call @0 :UInt64; roles @1 :List(Text); }
 # What it would run in a role from now on; nothing: it wants no offers there. Launches are taken off; it is forgotten with the subscription.
 struct Want { amounts @0 :List(V.Quantity); count @1 :UInt32; constraints @2 :List(V.Constraint); }   # amounts: of one task
 struct Request { call @0 :UInt64; role @1 :Text; wants @2 :List(Want); }
+# In roles without offers: what every agent has free, then what changes; and launches that are checked against it when they are decided.
+struct Observe { call @0 :UInt64; role @1 :Text; }
+struct AgentState {
+  agentId @0 :Text; hostname @1 :Text; address @2 :Text; attributes @3 :List(V.Attribute);
+  free @4 :V.Resources; version @5 :UInt64;      # version: grows with each change; 0: the agent is gone
+}
+struct ClusterView { role @0 :Text; agents @1 :List(AgentState); isFirst @2 :Bool; }   # isFirst: forget what was seen before
+struct Placement { agentId @0 :Text; version @1 :UInt64; launches @2 :List(V.TaskDescription); }   # version: it must not have changed since; 0: what is launched must fit
+struct Transact { call @0 :UInt64; role @1 :Text; placements @2 :List(Placement); isAllOrNothing @3 :Bool; }
+struct Conflict { placement @0 :UInt32; reason @1 :Text; text @2 :Text; }              # placement: its place in the transaction, from 0
+struct Transacted { call @0 :UInt64; isCommitted @1 :Bool; conflicts @2 :List(Conflict); }   # not committed: nothing of it was done
 struct KillTasksCall { call @0 :UInt64; kills @1 :List(KillTask); }
 struct ResizeTask { call @0 :UInt64; taskId @1 :Text; resources @2 :V.Resources; }   # cpus, mem or both as they shall be
 struct Acknowledgement { taskId @0 :Text; launch @1 :UInt64; sequence @2 :UInt64; }
@@ -99,4 +110,5 @@ struct FrameworkMessage { union {
   reconcileOperations @22 :ReconcileOperations;
   inverseOffers @23 :InverseOffers; inverseRescinded @24 :InverseRescinded; answerInverse @25 :AnswerInverse;
   resizeTask @26 :ResizeTask;
+  observe @27 :Observe; clusterView @28 :ClusterView; transact @29 :Transact; transacted @30 :Transacted;
 } }

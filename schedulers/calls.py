@@ -12,6 +12,7 @@ from protocol.messages.framework import (
     KillTasksCall,
     LaunchTask,
     Leave,
+    Observe,
     Reconcile,
     ReconcileOperations,
     Request,
@@ -19,6 +20,7 @@ from protocol.messages.framework import (
     Revive,
     Suppress,
     Teardown,
+    Transact,
 )
 
 CALLS_MAX = 4096  # without an answer; beyond it the scheduler is faster than its masters
@@ -36,6 +38,8 @@ Call = (
     | ResizeTask
     | Reconcile
     | ReconcileOperations
+    | Observe
+    | Transact
     | Teardown
     | Leave
 )
@@ -101,20 +105,26 @@ class Calls:
         """Whether the driver made this call for itself."""
         return number in self._internal
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> list[int]:
         """The link broke: nobody knows what became of what was sent over it.
 
         Offers end with the link, so answers to them are void, and accepts are in doubt until a task
-        or an operation of theirs is found or known not to exist. Everything else can be repeated.
+        or an operation of theirs is found or known not to exist. Everything else can be repeated,
+        but for transactions, whose numbers are returned: parts of them may have taken effect.
         """
+        uncertain: list[int] = []
         for number, call in tuple(self._waiting.items()):
-            if isinstance(call, Decline | AnswerInverse) or number in self._internal:
+            if isinstance(call, Decline | AnswerInverse | Observe) or number in self._internal:
                 self.settle(number)
+            elif isinstance(call, Transact):
+                self.settle(number)
+                uncertain.append(number)
             elif isinstance(call, Accept):
                 if traces := traces_of(call):
                     self._doubtful.update(dict.fromkeys(traces, number))
                 else:
                     self._waiting[number] = _kills_of(call)
+        return uncertain
 
     def repeatable(self) -> list[Call]:
         """Return what to send again on a new link, in order."""

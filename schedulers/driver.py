@@ -16,6 +16,7 @@ from protocol.messages.framework import (
     AcknowledgeOperations,
     AnswerInverse,
     CallDone,
+    ClusterView,
     Decline,
     FrameworkFailed,
     FrameworkMessage,
@@ -28,6 +29,8 @@ from protocol.messages.framework import (
     Rescinded,
     Subscribed,
     Teardown,
+    Transact,
+    Transacted,
     Updates,
 )
 from protocol.messages.values import OperationState, OperationStatus, TaskState, TaskStatus
@@ -129,8 +132,6 @@ class Driver(Verbs):
         self.teardown()
         asyncio.get_running_loop().call_later(STOP_S_MAX, self._end)
 
-    # What the links say.
-
     def leader_found(self, peer: Peer, epoch: int) -> None:
         """Subscribe with the leader."""
         self._peer = peer
@@ -156,6 +157,9 @@ class Driver(Verbs):
                 self._subscribed(message)
             case CallDone():
                 self._answered(message)
+            case Transacted():
+                self._calls.settle(message.call)
+                self._tell(self._scheduler.transacted, message)
             case FrameworkFailed():
                 self._fail(message.reason, message.text)
             case _ if not self.is_subscribed:
@@ -163,6 +167,8 @@ class Driver(Verbs):
             case Offers(offers):
                 self._offers.add(offers)
                 self._tell(self._scheduler.offered, offers)
+            case ClusterView():
+                self._tell(self._scheduler.viewed, message)
             case Rescinded(ids):
                 self._rescind(ids)
             case InverseOffers(asked):
@@ -202,13 +208,16 @@ class Driver(Verbs):
 
     def _lose(self) -> None:
         self._cancel_timer()
-        self._calls.interrupt()
+        uncertain = self._calls.interrupt()
         self._offers.forget_calls()
         if not self.is_subscribed:
             return
         self.is_subscribed = False
         self._rescind(tuple(self.offers))
         self._tell(self._scheduler.disconnected)
+        for number in uncertain:
+            text = "the link broke before the masters answered; ask for its tasks"
+            self._tell(self._scheduler.refused, number, "UNCERTAIN", text)
 
     def _again_in(self, delay_s: float) -> None:
         self._cancel_timer()
@@ -242,6 +251,10 @@ class Driver(Verbs):
         elif isinstance(call, Accept):
             asyncio.get_running_loop().call_soon(
                 self._refuse, call.call, "LOST_OFFER", "the link to the leading master broke"
+            )
+        elif isinstance(call, Transact):
+            asyncio.get_running_loop().call_soon(
+                self._refuse, call.call, "NOT_LEADER", "no leading master is connected"
             )
         return call.call
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from protocol.credentials import Credentials, load_credentials
 from protocol.handshake import LinkIdentity
-from protocol.messages.framework import InverseOffer, Offer, OfferFilter, Subscribe
+from protocol.messages.framework import (
+    ClusterView,
+    InverseOffer,
+    Offer,
+    OfferFilter,
+    Subscribe,
+    Transacted,
+)
 from protocol.messages.link import LinkRole
 from protocol.messages.values import Label, OperationStatus, TaskStatus
 
@@ -128,8 +135,16 @@ class Scheduler:
     def refused(self, driver: Driver, call: int, reason: str, text: str) -> None:
         """A call surely had no effect: UNKNOWN_OFFER, OVER_CLAIMED, LOST_OFFER, …
 
+        But for UNCERTAIN: a transaction that was on its way when the link broke.
+
         Offers of a refused accept that are still open are declined after this unless used here.
         """
+
+    def viewed(self, driver: Driver, view: ClusterView) -> None:
+        """What agents have free by now, those that changed; an agent of version 0 is gone."""
+
+    def transacted(self, driver: Driver, answer: Transacted) -> None:
+        """A transaction was decided: committed but for its conflicts, or not at all."""
 
     def disconnected(self, driver: Driver) -> None:
         """No leading master is connected; the driver looks for it. Tasks run on."""

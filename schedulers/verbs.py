@@ -14,8 +14,10 @@ from protocol.messages.framework import (
     KillTask,
     KillTasksCall,
     LaunchTask,
+    Observe,
     Offer,
     Operation,
+    Placement,
     Reconcile,
     ReconcileOperations,
     Request,
@@ -23,6 +25,7 @@ from protocol.messages.framework import (
     Revive,
     Suppress,
     Teardown,
+    Transact,
     Want,
 )
 from protocol.messages.values import TaskDescription
@@ -34,7 +37,7 @@ from schedulers.offers import ids_of
 class Verbs:
     """Mixed into the driver, which sends the calls.
 
-    Verbs return the number of the call, which `done` or `refused` will name.
+    Verbs return the number of the call, which `done`, `refused` or `transacted` will name.
     """
 
     def accept(
@@ -97,6 +100,21 @@ class Verbs:
     def reconcile_operations(self, operations: Sequence[str] = ()) -> int:
         """Have it said how these operations went (none: all that the masters remember)."""
         return self._call(ReconcileOperations(0, tuple(operations)))
+
+    def observe(self, role: str = "") -> int:
+        """Have `viewed` told what every agent has free, and what changes of it.
+
+        For roles in which nothing is offered. Forgotten with the subscription: say it again in
+        `subscribed`.
+        """
+        return self._call(Observe(0, role or self._first_role))
+
+    def transact(
+        self, placements: Sequence[Placement], role: str = "", *, is_all_or_nothing: bool = False
+    ) -> int:
+        """Launch what still fits where it was planned; `transacted` tells what did not."""
+        role = role or self._first_role
+        return self._call(Transact(0, role, tuple(placements), is_all_or_nothing))
 
     def teardown(self) -> int:
         """Remove the framework and kill its tasks; `run` returns once that is durable."""

@@ -67,15 +67,21 @@ class Acceptance:
     """What is left of the offers, and the launches so far."""
 
     def __init__(
-        self, draft: Draft, state: State, framework: Framework, offers: Sequence[Offer]
+        self,
+        draft: Draft,
+        state: State,
+        framework: Framework,
+        offers: Sequence[Offer],
+        launched: dict[str, TaskLaunched] | None = None,
     ) -> None:
+        """`launched` is what the same decision has launched before, and gets what this does."""
         self._draft = draft
         self._state = state
         self._framework = framework
         self._offers = offers
-        self._launched: dict[str, TaskLaunched] = {}
         self._operations: dict[str, None] = {}
         self._volumes_made = 0
+        self._launched = {} if launched is None else launched
         self._bytes = 0
         self._agent = state.agents[offers[0].agent_id] if offers else None
         self.left = Lent(self._agent, offers)

@@ -28,3 +28,4 @@ class AlarmKind(IntEnum):
     INVERSE = 20
     WINDOW = 21
     RESIZE_UNANSWERED = 22
+    VIEWS_DUE = 23

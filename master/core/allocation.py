@@ -171,7 +171,7 @@ def standings(state: State, excludes: frozenset[str] = frozenset()) -> Standings
             continue
         offered = state.soft.offered.get(framework_id, {})
         for role in framework.roles:
-            if role not in framework.suppressed:
+            if role not in framework.suppressed and not policy_of(state, role).is_open:
                 amounts = dict(framework.allocated.get(role, {}))
                 charge(amounts, offered.get(role, {}))
                 resting = is_resting(state, framework_id, role)

@@ -22,6 +22,7 @@ from master.core.effects import (
     SendRescinded,
     SendResize,
     SendUpdates,
+    SendView,
     TellHeld,
 )
 from master.core.events import Event
@@ -31,7 +32,7 @@ from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, Resize, StatusAcknowledgement
-from protocol.messages.framework import InverseOffer, Offer, Subscribed
+from protocol.messages.framework import InverseOffer, Offer, Subscribed, Transacted
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceReply, SpaceTouched
 
@@ -51,7 +52,7 @@ class Said:
     text: str
 
 
-Reply: TypeAlias = Subscribed | ToBeContinued | SpaceReply | Said
+Reply: TypeAlias = Subscribed | Transacted | ToBeContinued | SpaceReply | Said
 Outcome: TypeAlias = Decision[Event, Effect, Reply] | Refused
 K = TypeVar("K")
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Draft:
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
     inverse_offers: dict[FrameworkId, list[InverseOffer]] = field(default_factory=dict)
     inverse_rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
+    views: list[SendView] = field(default_factory=list)
     touched: list[SpaceTouched] = field(default_factory=list)
     closed: dict[OfferId, None] = field(default_factory=dict)
     notices: list[TellHeld] = field(default_factory=list)
@@ -115,6 +117,7 @@ class Draft:
         yield from _parcels(SendOffers, self.offers)
         yield from _parcels(SendInverseRescinded, self.inverse_rescinded)
         yield from _parcels(SendInverseOffers, self.inverse_offers)
+        yield from self.views
         yield from self.touched
 
 

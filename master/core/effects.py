@@ -16,7 +16,7 @@ from protocol.messages.agent import (
     Resize,
     StatusAcknowledgement,
 )
-from protocol.messages.framework import InverseOffer, Offer
+from protocol.messages.framework import ClusterView, InverseOffer, Offer
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceTouched
 
@@ -25,6 +25,12 @@ from rlog.spaces.commands import SpaceTouched
 class SendOffers:
     framework_id: FrameworkId
     offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendView:
+    framework_id: FrameworkId
+    view: ClusterView
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ Effect: TypeAlias = (
     | SendRescinded
     | SendInverseOffers
     | SendInverseRescinded
+    | SendView
     | SendUpdates
     | EvictFramework
     | AnswerAgent

@@ -167,6 +167,7 @@ class PolicySet:
     role: str = ""
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
+    is_open: bool = False
 
 
 @record

@@ -79,6 +79,9 @@ class _Explainer:
                 text = "it wants no offers in this role until it revives them"
                 yield Finding(role, "SUPPRESSED", text)
                 continue
+            if policy_of(self._state, role).is_open:
+                yield Finding(role, "OPEN", "nothing is offered in it: it makes transactions")
+                continue
             yield from self._explain_back_off(framework.id, role)
             demand = demand_of(self._state, framework.id, role)
             if demand is not None:

@@ -28,6 +28,7 @@ from master.core.settings import Settings
 from master.core.soft import LeadershipBegun, RefusalEnded
 from master.core.state import State
 from master.core.tasks import draft_answers
+from master.core.transactions import ring_views_due
 from master.core.validity import format_duration
 from master.core.waiting import ring_demand_waits
 from protocol.ids import AgentId, FrameworkId, TaskKey
@@ -227,6 +228,7 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.OFFER_OLD: ring_offer_old,
     AlarmKind.BACK_OFF_ENDS: ring_back_off_ends,
     AlarmKind.DEMAND_WAITS: ring_demand_waits,
+    AlarmKind.VIEWS_DUE: ring_views_due,
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,
     AlarmKind.LAUNCH_UNANSWERED: _ring_launch_unanswered,
     AlarmKind.KILL_UNANSWERED: _ring_kill_unanswered,

@@ -24,6 +24,7 @@ from master.core import (
     roles,
     soft,
     tasks,
+    transactions,
     updates,
     versions,
     volumes,
@@ -56,6 +57,7 @@ from master.core.settings import Settings
 from master.core.snapshot import dump, load
 from master.core.state import State
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
+from master.core.transactions import ObserveCluster, TransactLaunches
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from master.core.volumes import ChangeVolumeByOperator, ReportVolumes
 from rlog.spaces.commands import APPLY as SPACE_EVENTS
@@ -84,6 +86,8 @@ Command: TypeAlias = (
     | AcceptOffers
     | DeclineOffers
     | RequestResources
+    | ObserveCluster
+    | TransactLaunches
     | ReviveOffers
     | SuppressOffers
     | SetWeight
@@ -124,6 +128,8 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     AcceptOffers: offers.decide_accept,
     DeclineOffers: offers.decide_decline,
     RequestResources: requests.decide_request,
+    ObserveCluster: transactions.decide_observe,
+    TransactLaunches: transactions.decide_transact,
     ReviveOffers: roles.decide_revive,
     SuppressOffers: roles.decide_suppress,
     SetWeight: roles.decide_weight,

@@ -27,6 +27,7 @@ class SetPolicy:
     role: str
     least: Mapping[str, int]
     sharers: int = 1
+    is_open: bool = False
 
 
 def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Settings) -> Outcome:
@@ -42,7 +43,7 @@ def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Setti
     if not 1 <= command.sharers <= SHARERS_MAX:
         text = f"{command.sharers} sharers of an offer in {role}, 1 to {SHARERS_MAX} are allowed"
         return Refused(Reason.BAD_POLICY, text)
-    policy = Policy(dict(command.least), command.sharers)
+    policy = Policy(dict(command.least), command.sharers, command.is_open)
     if policy == state.policies.get(role, Policy()):
         return Decision()
     if role not in state.policies and (
@@ -50,13 +51,16 @@ def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Setti
     ):
         return refused
     draft = Draft(now_ns, settings)
-    draft.events.append(PolicySet(role, listed_quantities(command.least), command.sharers))
+    draft.events.append(
+        PolicySet(role, listed_quantities(command.least), command.sharers, command.is_open)
+    )
     draft.soft.append(AllIdleTouched(now_ns + settings.allocation_delay_ns))
     return draft.decision()
 
 
 def apply_policy_set(state: State, event: PolicySet) -> None:
-    policy = Policy(amounts_of(event.least), max(1, event.sharers))
+    policy = Policy(amounts_of(event.least), max(1, event.sharers), event.is_open)
+    state.soft.ledger = None
     if policy == Policy():
         state.policies.pop(event.role, None)
     else:

@@ -58,4 +58,6 @@ class Reason(IntEnum):
     UPGRADE_UNFINISHED = 50  # not all masters would understand what it writes
     RESIZE_UNDERWAY = 51
     AGENT_TOO_OLD = 52
+    NOT_OPEN = 54  # the role is offered resources, it makes no transactions
+    AGENT_CHANGED = 55  # since the transaction was planned
     MAY_STILL_RUN = 53  # what a task replaces; at most one of them runs

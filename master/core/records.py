@@ -318,6 +318,15 @@ class Policy:
 
     least: dict[str, int] = field(default_factory=dict)  # no smaller offer is made
     sharers: int = 1  # frameworks that may be offered the same at once
+    is_open: bool = False  # nothing is offered: frameworks observe, and make transactions
+
+
+@dataclass(slots=True)
+class Observer:
+    """Whom a framework has not been told of since they changed: soft state."""
+
+    pending: dict[AgentId, None] = field(default_factory=dict)
+    is_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from master.core.alarms import AlarmKind
 from master.core.allocation import draft_answer
 from master.core.draft import Draft, Outcome
 from master.core.filters import check_constraints
+from master.core.policies import policy_of
 from master.core.reasons import Reason
 from master.core.settings import Settings
 from master.core.standing import DemandStated, cover_offers, demand_of
@@ -56,7 +57,7 @@ def decide_request(
     cover_offers(state, framework.id, role, demand)
     draft = Draft(now_ns, settings)
     draft.soft.append(DemandStated(framework.id, role, demand))
-    if role not in framework.suppressed:
+    if role not in framework.suppressed and not policy_of(state, role).is_open:
         is_met = draft_answer(draft, state, framework.id, (role, demand))
         if not is_met:
             draft.alarm(AlarmKind.DEMAND_WAITS, (), 0)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from master.allocator.allocate import Ledger
-from master.core import asked, lending, standing
+from master.core import asked, lending, observers, standing
 from master.core.alarms import AlarmKind
+from master.core.observers import ObserverEvent, forget_observer, note_change
 from master.core.records import Offer, Refusal, Zone
 from master.core.standing import StandingEvent
 from master.core.state import Soft, State
@@ -183,6 +184,7 @@ SoftEvent: TypeAlias = (
     | AllTouched
     | AllIdleTouched
     | StandingEvent
+    | ObserverEvent
     | PassDone
     | LedgerOpened
     | LeaseRuns
@@ -206,6 +208,7 @@ def apply_offer_made(state: State, event: OfferMade) -> None:
     else:
         lending.lend(state, offer)
     standing.note_made(state, offer)
+    note_change(soft, offer.agent_id, offer.made_ns)
 
 
 def apply_offer_closed(state: State, event: OfferClosed) -> None:
@@ -261,6 +264,7 @@ def apply_agent_detached(state: State, event: AgentDetached) -> None:
     state.soft.agent_links.pop(event.agent_id, None)
     state.soft.idle.pop(event.agent_id, None)
     state.soft.resizers.pop(event.agent_id, None)
+    note_change(state.soft, event.agent_id, state.now_ns)
 
 
 def apply_agent_overdue(state: State, event: AgentOverdue) -> None:
@@ -283,6 +287,7 @@ def apply_framework_attached(state: State, event: FrameworkAttached) -> None:
     state.soft.framework_links[event.framework_id] = event.link
     state.soft.ledger = None
     standing.forget(state, event.framework_id)
+    forget_observer(state.soft, event.framework_id)
     if event.filters:
         state.soft.filters[event.framework_id] = event.filters
     state.soft.alarms.cancel(AlarmKind.FRAMEWORK_ABSENT, (event.framework_id,))
@@ -293,6 +298,7 @@ def apply_framework_detached(state: State, event: FrameworkDetached) -> None:
     apply_asked(state, asked.TakerKnown(event.framework_id, takes_inverse=False))
     state.soft.ledger = None
     standing.forget(state, event.framework_id)
+    forget_observer(state.soft, event.framework_id)
 
 
 def apply_alarm_set(state: State, event: AlarmSet) -> None:
@@ -306,6 +312,7 @@ def apply_alarms_taken(state: State, event: AlarmsTaken) -> None:
 def apply_agents_touched(state: State, event: AgentsTouched) -> None:
     for agent_id in event.agent_ids:
         state.soft.touched[agent_id] = None
+        note_change(state.soft, agent_id, event.pass_ns)
     _call_pass(state.soft, event.pass_ns)
 
 
@@ -363,6 +370,7 @@ def _drop(index: dict[K, dict[E, V]], key: K, entry: E) -> None:
 
 APPLY: dict[type, Callable[[State, Any], None]] = {
     **standing.APPLY,
+    **observers.APPLY,
     LeadershipBegun: apply_leadership_begun,
     OfferMade: apply_offer_made,
     OfferClosed: apply_offer_closed,

@@ -14,6 +14,7 @@ from master.core.records import (
     BackOff,
     Declaration,
     Framework,
+    Observer,
     Offer,
     Policy,
     Refusal,
@@ -54,6 +55,10 @@ class Soft:
     idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
     demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
     filters: dict[FrameworkId, tuple[OfferFilter, ...]] = field(default_factory=dict)
+    placements_made: int = 0  # of transactions, by this leader
+    placements_lost: int = 0  # to conflicts
+    observers: dict[tuple[FrameworkId, str], Observer] = field(default_factory=dict)  # by role
+    versions: dict[AgentId, int] = field(default_factory=dict)  # while anybody observes
     back_offs: dict[FrameworkId, dict[str, BackOff]] = field(default_factory=dict)  # by role
     ledger: Ledger | None = None  # standings, while nobody joins, leaves or changes weight
     overdue: dict[AgentId, None] = field(default_factory=dict)  # to be given up, in this order

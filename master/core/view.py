@@ -78,6 +78,7 @@ class Totals:
     backed_off: int  # frameworks, in any of their roles
     agents_held: int  # silent for too long, and not given up because too many are
     offers_taken: int  # ever, by this leader: they were shared, and somebody else accepted
+    placements: dict[str, int]  # of transactions, likewise
 
 
 def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
@@ -210,10 +211,9 @@ def view_policies(state: State, page: Page | None = None) -> tuple[PolicyView, .
     if page is not None:
         names = page.take(names, str)
     return tuple(
-        PolicyView(
-            role, listed_quantities(state.policies[role].least), state.policies[role].sharers
-        )
+        PolicyView(role, listed_quantities(each.least), each.sharers, each.is_open)
         for role in names
+        for each in (state.policies[role],)
     )
 
 
@@ -250,6 +250,10 @@ def totals(state: State) -> Totals:
         offers=len(state.soft.offers),
         roles=view_roles(state),
         offers_taken=state.soft.offers_taken,
+        placements={
+            "committed": state.soft.placements_made,
+            "conflict": state.soft.placements_lost,
+        },
         backed_off=sum(
             any(each.is_paused for each in by_role.values())
             for by_role in state.soft.back_offs.values()

@@ -201,7 +201,7 @@ def plain_quota(view: QuotaView) -> Plain:
 
 def plain_policy(view: PolicyView) -> Plain:
     least = _plain_quantities(view.least)
-    return {"role": view.role, "least": least, "sharers": view.sharers}
+    return {"role": view.role, "least": least, "sharers": view.sharers, "is_open": view.is_open}
 
 
 def _plain_quantities(quantities: Iterable[Quantity]) -> Plain:

@@ -45,14 +45,17 @@ def set_policy(
             min=1, max=16, metavar="N", help="How many frameworks are offered the same at once."
         ),
     ] = 1,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Offer nothing; take transactions on what is seen.")
+    ] = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
 ) -> None:
     """Choose for a role and all below it, but for those with a policy of their own."""
-    if not least and sharers == 1:
-        raise typer.BadParameter("give --least, --sharers or both")
-    _set(target_of(context, masters, credentials, insecure), role, (least, sharers))
+    if not least and sharers == 1 and not is_open:
+        raise typer.BadParameter("give --least, --sharers, --open or several of them")
+    _set(target_of(context, masters, credentials, insecure), role, (least, sharers, is_open))
 
 
 @app.command("remove")
@@ -64,22 +67,24 @@ def remove_policy(
     insecure: Insecure = False,
 ) -> None:
     """Let a role be offered things as the role above it is."""
-    _set(target_of(context, masters, credentials, insecure), role, ("", 1))
+    _set(target_of(context, masters, credentials, insecure), role, ("", 1, False))
 
 
-def _set(target: "Target", role: str, policy: tuple[str, int]) -> None:
+def _set(target: "Target", role: str, policy: tuple[str, int, bool]) -> None:
     from master.ctl.asking import ask, run
     from master.ctl.target import MisuseError
     from protocol.messages.operator import Done, SetPolicy
     from protocol.quantities import listed_quantities, parse_quantities
 
-    least, sharers = policy
+    least, sharers, is_open = policy
     try:
         amounts = listed_quantities(parse_quantities(least))
     except ValueError as error:
         raise MisuseError(f"--least: {error}") from None
-    run(ask(target, SetPolicy(role=role, least=amounts, sharers=sharers), Done))
+    run(ask(target, SetPolicy(role=role, least=amounts, sharers=sharers, is_open=is_open), Done))
     words = [f"least {least}"] if least else []
     if sharers > 1:
         words.append(f"shared by up to {sharers}")
+    if is_open:
+        words.append("open to transactions")
     sys.stdout.write(f"{role}: {', '.join(words) or 'no policy'}\n")

@@ -235,7 +235,7 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
     PolicyView: (
         Column("ROLE", lambda v, _: v.role, shrinks=True),
         Column("LEAST", lambda v, _: quantities(v.least)),
-        Column("SHARERS", lambda v, _: str(v.sharers), is_number=True),
+        Column("SHARERS", lambda v, _: "open" if v.is_open else str(v.sharers), is_number=True),
     ),
     VolumeView: (
         Column("AGENT", lambda v, _: v.agent_id, shrinks=True),

@@ -31,8 +31,11 @@ from protocol.messages.framework import (
     Acknowledge,
     Acknowledgement,
     AcknowledgeOperations,
+    AgentState,
     AnswerInverse,
     CallDone,
+    ClusterView,
+    Conflict,
     CreateVolume,
     Decline,
     DestroyVolume,
@@ -47,11 +50,13 @@ from protocol.messages.framework import (
     KillTasksCall,
     LaunchTask,
     Leave,
+    Observe,
     Offer,
     OfferFilter,
     Offers,
     Operation,
     OperationUpdates,
+    Placement,
     Reconcile,
     ReconcileOperations,
     Request,
@@ -64,6 +69,8 @@ from protocol.messages.framework import (
     Subscribed,
     Suppress,
     Teardown,
+    Transact,
+    Transacted,
     Unreserve,
     Updates,
     Want,
@@ -551,6 +558,195 @@ def write_request(message: Request, builder: Any) -> None:
         put(_REQUEST__ROLE, message.role)
     if message.wants:
         schema.write_structs(builder, _REQUEST__WANTS, message.wants, write_want)
+
+
+_OBSERVE = _FRAMEWORK.Observe.schema.fields
+_OBSERVE__CALL = _OBSERVE["call"]
+_OBSERVE__ROLE = _OBSERVE["role"]
+
+
+def read_observe(reader: Any) -> Observe:
+    get = reader._get_by_field
+    return Observe(
+        get(_OBSERVE__CALL),
+        get(_OBSERVE__ROLE),
+    )
+
+
+def write_observe(message: Observe, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_OBSERVE__CALL, message.call)
+    if message.role:
+        put(_OBSERVE__ROLE, message.role)
+
+
+_AGENT_STATE = _FRAMEWORK.AgentState.schema.fields
+_AGENT_STATE__AGENT_ID = _AGENT_STATE["agentId"]
+_AGENT_STATE__HOSTNAME = _AGENT_STATE["hostname"]
+_AGENT_STATE__ADDRESS = _AGENT_STATE["address"]
+_AGENT_STATE__ATTRIBUTES = _AGENT_STATE["attributes"]
+_AGENT_STATE__FREE = _AGENT_STATE["free"]
+_AGENT_STATE__VERSION = _AGENT_STATE["version"]
+
+
+def read_agent_state(reader: Any) -> AgentState:
+    get = reader._get_by_field
+    return AgentState(
+        get(_AGENT_STATE__AGENT_ID),
+        get(_AGENT_STATE__HOSTNAME),
+        get(_AGENT_STATE__ADDRESS),
+        schema.read_structs(get(_AGENT_STATE__ATTRIBUTES), read_attribute, 2),
+        read_resources(get(_AGENT_STATE__FREE)),
+        get(_AGENT_STATE__VERSION),
+    )
+
+
+def write_agent_state(message: AgentState, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_AGENT_STATE__AGENT_ID, message.agent_id)
+    if message.hostname:
+        put(_AGENT_STATE__HOSTNAME, message.hostname)
+    if message.address:
+        put(_AGENT_STATE__ADDRESS, message.address)
+    if message.attributes:
+        schema.write_structs(builder, _AGENT_STATE__ATTRIBUTES, message.attributes, write_attribute)
+    if message.free:
+        write_resources(message.free, builder._init_by_field(_AGENT_STATE__FREE))
+    if message.version:
+        put(_AGENT_STATE__VERSION, message.version)
+
+
+_CLUSTER_VIEW = _FRAMEWORK.ClusterView.schema.fields
+_CLUSTER_VIEW__ROLE = _CLUSTER_VIEW["role"]
+_CLUSTER_VIEW__AGENTS = _CLUSTER_VIEW["agents"]
+_CLUSTER_VIEW__IS_FIRST = _CLUSTER_VIEW["isFirst"]
+
+
+def read_cluster_view(reader: Any) -> ClusterView:
+    get = reader._get_by_field
+    return ClusterView(
+        get(_CLUSTER_VIEW__ROLE),
+        schema.read_structs(get(_CLUSTER_VIEW__AGENTS), read_agent_state, 9),
+        get(_CLUSTER_VIEW__IS_FIRST),
+    )
+
+
+def write_cluster_view(message: ClusterView, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_CLUSTER_VIEW__ROLE, message.role)
+    if message.agents:
+        schema.write_structs(builder, _CLUSTER_VIEW__AGENTS, message.agents, write_agent_state)
+    if message.is_first:
+        put(_CLUSTER_VIEW__IS_FIRST, message.is_first)
+
+
+_PLACEMENT = _FRAMEWORK.Placement.schema.fields
+_PLACEMENT__AGENT_ID = _PLACEMENT["agentId"]
+_PLACEMENT__VERSION = _PLACEMENT["version"]
+_PLACEMENT__LAUNCHES = _PLACEMENT["launches"]
+
+
+def read_placement(reader: Any) -> Placement:
+    get = reader._get_by_field
+    return Placement(
+        get(_PLACEMENT__AGENT_ID),
+        get(_PLACEMENT__VERSION),
+        schema.read_structs(get(_PLACEMENT__LAUNCHES), read_task_description, 20),
+    )
+
+
+def write_placement(message: Placement, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_PLACEMENT__AGENT_ID, message.agent_id)
+    if message.version:
+        put(_PLACEMENT__VERSION, message.version)
+    if message.launches:
+        schema.write_structs(
+            builder, _PLACEMENT__LAUNCHES, message.launches, write_task_description
+        )
+
+
+_TRANSACT = _FRAMEWORK.Transact.schema.fields
+_TRANSACT__CALL = _TRANSACT["call"]
+_TRANSACT__ROLE = _TRANSACT["role"]
+_TRANSACT__PLACEMENTS = _TRANSACT["placements"]
+_TRANSACT__IS_ALL_OR_NOTHING = _TRANSACT["isAllOrNothing"]
+
+
+def read_transact(reader: Any) -> Transact:
+    get = reader._get_by_field
+    return Transact(
+        get(_TRANSACT__CALL),
+        get(_TRANSACT__ROLE),
+        schema.read_structs(get(_TRANSACT__PLACEMENTS), read_placement, 3),
+        get(_TRANSACT__IS_ALL_OR_NOTHING),
+    )
+
+
+def write_transact(message: Transact, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_TRANSACT__CALL, message.call)
+    if message.role:
+        put(_TRANSACT__ROLE, message.role)
+    if message.placements:
+        schema.write_structs(builder, _TRANSACT__PLACEMENTS, message.placements, write_placement)
+    if message.is_all_or_nothing:
+        put(_TRANSACT__IS_ALL_OR_NOTHING, message.is_all_or_nothing)
+
+
+_CONFLICT = _FRAMEWORK.Conflict.schema.fields
+_CONFLICT__PLACEMENT = _CONFLICT["placement"]
+_CONFLICT__REASON = _CONFLICT["reason"]
+_CONFLICT__TEXT = _CONFLICT["text"]
+
+
+def read_conflict(reader: Any) -> Conflict:
+    get = reader._get_by_field
+    return Conflict(
+        get(_CONFLICT__PLACEMENT),
+        get(_CONFLICT__REASON),
+        get(_CONFLICT__TEXT),
+    )
+
+
+def write_conflict(message: Conflict, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.placement:
+        put(_CONFLICT__PLACEMENT, message.placement)
+    if message.reason:
+        put(_CONFLICT__REASON, message.reason)
+    if message.text:
+        put(_CONFLICT__TEXT, message.text)
+
+
+_TRANSACTED = _FRAMEWORK.Transacted.schema.fields
+_TRANSACTED__CALL = _TRANSACTED["call"]
+_TRANSACTED__IS_COMMITTED = _TRANSACTED["isCommitted"]
+_TRANSACTED__CONFLICTS = _TRANSACTED["conflicts"]
+
+
+def read_transacted(reader: Any) -> Transacted:
+    get = reader._get_by_field
+    return Transacted(
+        get(_TRANSACTED__CALL),
+        get(_TRANSACTED__IS_COMMITTED),
+        schema.read_structs(get(_TRANSACTED__CONFLICTS), read_conflict, 3),
+    )
+
+
+def write_transacted(message: Transacted, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_TRANSACTED__CALL, message.call)
+    if message.is_committed:
+        put(_TRANSACTED__IS_COMMITTED, message.is_committed)
+    if message.conflicts:
+        schema.write_structs(builder, _TRANSACTED__CONFLICTS, message.conflicts, write_conflict)
 
 
 _KILL_TASKS_CALL = _FRAMEWORK.KillTasksCall.schema.fields
@@ -1066,6 +1262,10 @@ _FRAMEWORK_MESSAGE__INVERSE_OFFERS = _FRAMEWORK_MESSAGE["inverseOffers"]
 _FRAMEWORK_MESSAGE__INVERSE_RESCINDED = _FRAMEWORK_MESSAGE["inverseRescinded"]
 _FRAMEWORK_MESSAGE__ANSWER_INVERSE = _FRAMEWORK_MESSAGE["answerInverse"]
 _FRAMEWORK_MESSAGE__RESIZE_TASK = _FRAMEWORK_MESSAGE["resizeTask"]
+_FRAMEWORK_MESSAGE__OBSERVE = _FRAMEWORK_MESSAGE["observe"]
+_FRAMEWORK_MESSAGE__CLUSTER_VIEW = _FRAMEWORK_MESSAGE["clusterView"]
+_FRAMEWORK_MESSAGE__TRANSACT = _FRAMEWORK_MESSAGE["transact"]
+_FRAMEWORK_MESSAGE__TRANSACTED = _FRAMEWORK_MESSAGE["transacted"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 11),
@@ -1098,6 +1298,10 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "inverseRescinded": (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, read_inverse_rescinded, 1),
     "answerInverse": (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, read_answer_inverse, 4),
     "resizeTask": (_FRAMEWORK_MESSAGE__RESIZE_TASK, read_resize_task, 6),
+    "observe": (_FRAMEWORK_MESSAGE__OBSERVE, read_observe, 2),
+    "clusterView": (_FRAMEWORK_MESSAGE__CLUSTER_VIEW, read_cluster_view, 3),
+    "transact": (_FRAMEWORK_MESSAGE__TRANSACT, read_transact, 4),
+    "transacted": (_FRAMEWORK_MESSAGE__TRANSACTED, read_transacted, 3),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -1129,6 +1333,10 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     InverseRescinded: (_FRAMEWORK_MESSAGE__INVERSE_RESCINDED, write_inverse_rescinded),
     AnswerInverse: (_FRAMEWORK_MESSAGE__ANSWER_INVERSE, write_answer_inverse),
     ResizeTask: (_FRAMEWORK_MESSAGE__RESIZE_TASK, write_resize_task),
+    Observe: (_FRAMEWORK_MESSAGE__OBSERVE, write_observe),
+    ClusterView: (_FRAMEWORK_MESSAGE__CLUSTER_VIEW, write_cluster_view),
+    Transact: (_FRAMEWORK_MESSAGE__TRANSACT, write_transact),
+    Transacted: (_FRAMEWORK_MESSAGE__TRANSACTED, write_transacted),
 }
 
 

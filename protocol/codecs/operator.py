@@ -555,6 +555,7 @@ _SET_POLICY__CALL = _SET_POLICY["call"]
 _SET_POLICY__ROLE = _SET_POLICY["role"]
 _SET_POLICY__LEAST = _SET_POLICY["least"]
 _SET_POLICY__SHARERS = _SET_POLICY["sharers"]
+_SET_POLICY__IS_OPEN = _SET_POLICY["isOpen"]
 
 
 def read_set_policy(reader: Any) -> SetPolicy:
@@ -564,6 +565,7 @@ def read_set_policy(reader: Any) -> SetPolicy:
         get(_SET_POLICY__ROLE),
         schema.read_structs(get(_SET_POLICY__LEAST), read_quantity, 2),
         get(_SET_POLICY__SHARERS),
+        get(_SET_POLICY__IS_OPEN),
     )
 
 
@@ -577,6 +579,8 @@ def write_set_policy(message: SetPolicy, builder: Any) -> None:
         schema.write_structs(builder, _SET_POLICY__LEAST, message.least, write_quantity)
     if message.sharers:
         put(_SET_POLICY__SHARERS, message.sharers)
+    if message.is_open:
+        put(_SET_POLICY__IS_OPEN, message.is_open)
 
 
 _LIST_POLICIES = _OPERATOR.ListPolicies.schema.fields
@@ -1484,6 +1488,7 @@ _POLICY_VIEW = _OPERATOR.PolicyView.schema.fields
 _POLICY_VIEW__ROLE = _POLICY_VIEW["role"]
 _POLICY_VIEW__LEAST = _POLICY_VIEW["least"]
 _POLICY_VIEW__SHARERS = _POLICY_VIEW["sharers"]
+_POLICY_VIEW__IS_OPEN = _POLICY_VIEW["isOpen"]
 
 
 def read_policy_view(reader: Any) -> PolicyView:
@@ -1492,6 +1497,7 @@ def read_policy_view(reader: Any) -> PolicyView:
         get(_POLICY_VIEW__ROLE),
         schema.read_structs(get(_POLICY_VIEW__LEAST), read_quantity, 2),
         get(_POLICY_VIEW__SHARERS),
+        get(_POLICY_VIEW__IS_OPEN),
     )
 
 
@@ -1503,6 +1509,8 @@ def write_policy_view(message: PolicyView, builder: Any) -> None:
         schema.write_structs(builder, _POLICY_VIEW__LEAST, message.least, write_quantity)
     if message.sharers:
         put(_POLICY_VIEW__SHARERS, message.sharers)
+    if message.is_open:
+        put(_POLICY_VIEW__IS_OPEN, message.is_open)
 
 
 _ROLE_VIEW = _OPERATOR.RoleView.schema.fields

@@ -148,6 +148,58 @@ class Request:
 
 
 @record
+class Observe:
+    call: int = 0
+    role: str = ""
+
+
+@record
+class AgentState:
+    agent_id: str = ""
+    hostname: str = ""
+    address: str = ""
+    attributes: tuple[Attribute, ...] = ()
+    free: Resources = EMPTY
+    version: int = 0
+
+
+@record
+class ClusterView:
+    role: str = ""
+    agents: tuple[AgentState, ...] = ()
+    is_first: bool = False
+
+
+@record
+class Placement:
+    agent_id: str = ""
+    version: int = 0
+    launches: tuple[TaskDescription, ...] = ()
+
+
+@record
+class Transact:
+    call: int = 0
+    role: str = ""
+    placements: tuple[Placement, ...] = ()
+    is_all_or_nothing: bool = False
+
+
+@record
+class Conflict:
+    placement: int = 0
+    reason: str = ""
+    text: str = ""
+
+
+@record
+class Transacted:
+    call: int = 0
+    is_committed: bool = False
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@record
 class KillTasksCall:
     call: int = 0
     kills: tuple[KillTask, ...] = ()
@@ -313,4 +365,8 @@ FrameworkMessage: TypeAlias = (
     | InverseRescinded
     | AnswerInverse
     | ResizeTask
+    | Observe
+    | ClusterView
+    | Transact
+    | Transacted
 )

@@ -147,6 +147,7 @@ class SetPolicy:
     role: str = ""
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
+    is_open: bool = False
 
 
 @record
@@ -400,6 +401,7 @@ class PolicyView:
     role: str = ""
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
+    is_open: bool = False
 
 
 @record

@@ -25,6 +25,7 @@ from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SuppressOffers
 from master.core.settings import Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
+from master.core.transactions import ObserveCluster, TransactLaunches
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, TaskId, task_key
@@ -36,12 +37,14 @@ from protocol.messages.framework import (
     Decline,
     KillTask,
     LaunchTask,
+    Observe,
     Operation,
     Request,
     Revive,
     Subscribe,
     Subscribed,
     Suppress,
+    Transact,
 )
 from protocol.messages.operator import Explain
 from protocol.messages.values import TaskState, TaskStatus, Volume
@@ -57,6 +60,7 @@ from tests.scripts.words import (
     duration,
     parse_attributes,
     parse_filter,
+    parse_placements,
     parse_want,
     resources_of,
 )
@@ -194,6 +198,17 @@ class Script(Duties, Reserving, Shares):
         wants = tuple(map(parse_want, rest[0].split(" / "))) if rest else ()
         call = Request(1, words[1], wants)
         self.submit(RequestResources(self._framework_id(words[0]), call))
+
+    def do_observe(self, words: list[str], options: Options) -> None:
+        """observe FRAMEWORK ROLE"""
+        self.submit(ObserveCluster(self._framework_id(words[0]), Observe(1, words[1])))
+
+    def do_transact(self, words: list[str], options: Options) -> None:
+        """transact FRAMEWORK ROLE [all] AGENT[@VERSION] TASK AMOUNTS / …"""
+        is_all = words[2] == "all"
+        rest = self.line.split(maxsplit=4 if is_all else 3)[-1]
+        call = Transact(1, words[1], parse_placements(rest), is_all)
+        self.submit(TransactLaunches(self._framework_id(words[0]), call))
 
     def do_status(self, words: list[str], options: Options) -> None:
         """status AGENT [FRAMEWORK/]TASK STATE [sequence=…] [launch=…] [resize=…] [refused]"""

@@ -21,10 +21,11 @@ from master.core.effects import (
     SendRescinded,
     SendResize,
     SendUpdates,
+    SendView,
     TellHeld,
 )
 from protocol.decision import Refused
-from protocol.messages.framework import Offer, Subscribed
+from protocol.messages.framework import Offer, Subscribed, Transacted
 from protocol.messages.values import TaskStatus
 from protocol.resources import Resources, format_resources
 
@@ -66,6 +67,10 @@ def tell(names: Names, outcome: Outcome) -> Iterator[str]:
         yield f"subscribed {names.framework(outcome.reply.framework_id)}{''.join(tasks)}"
     if isinstance(outcome.reply, Said):
         yield f"said {outcome.reply.text}"
+    if isinstance(outcome.reply, Transacted):
+        yield "committed" if outcome.reply.is_committed else "not committed"
+        for each in outcome.reply.conflicts:
+            yield f"conflict {each.placement} {each.reason}: {names.translate(each.text)}"
     for effect in outcome.effects:
         yield from tell_effect(names, effect)
 
@@ -89,6 +94,13 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
         case SendInverseRescinded():
             ids = " ".join(effect.offers)
             yield f"rescind inverse {names.framework(effect.framework_id)} {ids}"
+        case SendView():
+            first = "first " if effect.view.is_first else ""
+            for agent in effect.view.agents:
+                what = amounts(agent.free) if agent.version else "is gone"
+                at = f" @{agent.version}" if agent.version else ""
+                to = f"{names.framework(effect.framework_id)} {effect.view.role}"
+                yield f"view {to} {first}{agent.agent_id}{at} {what}"
         case SendUpdates():
             for status in effect.statuses:
                 yield _tell_update(names, status)

@@ -143,4 +143,5 @@ def _policies(state: State, names: Names) -> Iterator[str]:
     for each in view.view_policies(state):
         least = format_quantities(amounts_of(each.least)) or "nothing"
         shared = f" sharers {each.sharers}" if each.sharers > 1 else ""
+        shared += " open" if each.is_open else ""
         yield f"{each.role} least {least}{shared}"

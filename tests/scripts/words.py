@@ -2,7 +2,7 @@
 
 from master.core.settings import SECOND_NS
 from protocol.constraints import parse_constraint
-from protocol.messages.framework import OfferFilter, Want
+from protocol.messages.framework import OfferFilter, Placement, Want
 from protocol.messages.values import Attribute, TaskDescription
 from protocol.quantities import listed_quantities, parse_quantities
 from protocol.resources import Resources, parse_resources
@@ -62,6 +62,17 @@ def resources_of(words: Options) -> Resources:
     )
     parsed = parse_resources(spec)
     return Resources({**parsed.scalars, **raw}, parsed.ranges, parsed.sets)
+
+
+def parse_placements(text: str) -> tuple[Placement, ...]:
+    """Return what `a1@3 t1 cpus=1 mem=1GiB / a2 t2 cpus=1 mem=1GiB` says."""
+    placements = []
+    for part in text.split(" / "):
+        where, task_id, *words = part.split()
+        agent_id, _, version = where.partition("@")
+        task = describe(task_id, dict(word.split("=", 1) for word in words))
+        placements.append(Placement(agent_id, int(version or 0), (task,)))
+    return tuple(placements)
 
 
 def parse_attributes(text: str) -> tuple[Attribute, ...]:

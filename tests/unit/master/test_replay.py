@@ -24,6 +24,7 @@ from master.core.roles import ReviveOffers, SetWeight, SuppressOffers
 from master.core.settings import DAY_NS, SECOND_NS, Settings
 from master.core.snapshot import digest, dump, load
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
+from master.core.transactions import ObserveCluster, TransactLaunches
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages.framework import (
@@ -32,10 +33,13 @@ from protocol.messages.framework import (
     Decline,
     KillTask,
     LaunchTask,
+    Observe,
     Operation,
+    Placement,
     Request,
     Revive,
     Suppress,
+    Transact,
     Want,
 )
 from protocol.messages.values import Constraint, TaskState
@@ -182,7 +186,18 @@ class Chaos:
 
     def policy(self, a: int, b: int, c: int) -> None:
         least = {"cpus": b % 4 * 500} if a % 2 else {}
-        self.leader.submit(SetPolicy(ROLES[a % 3], least, c % 4))
+        self.leader.submit(SetPolicy(ROLES[a % 3], least, c % 4, b % 7 == 0))
+
+    def observe(self, a: int, b: int, c: int) -> None:
+        self.leader.submit(ObserveCluster(self._framework(a), Observe(1, ROLES[b % 3])))
+
+    def transact(self, a: int, b: int, c: int) -> None:
+        placements = tuple(
+            Placement(f"a{(a + n) % 3}", c % 4, (description(f"t{(b + n) % 9}", DEMANDS[n]),))
+            for n in range(c % 3)
+        )
+        call = Transact(1, ROLES[b % 3], placements, bool(a % 2))
+        self.leader.submit(TransactLaunches(self._framework(a), call))
 
     def request(self, a: int, b: int, c: int) -> None:
         constraint = Constraint("agent", (f"a{c % 3}",), is_negated=bool(b % 2))

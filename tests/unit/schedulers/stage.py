@@ -9,10 +9,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from protocol.links import LinkPace
-from protocol.messages.framework import (
-    InverseOffer,
-    Offer,
-)
+from protocol.messages.framework import ClusterView, InverseOffer, Offer, Transacted
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from schedulers import Driver, Framework, Scheduler
 from tests.unit.schedulers.fake_master import FakeMaster
@@ -61,6 +58,12 @@ class Diary(Scheduler):
 
     def refused(self, driver: Driver, call: int, reason: str, text: str) -> None:
         self.write("refused", call, reason)
+
+    def viewed(self, driver: Driver, view: ClusterView) -> None:
+        self.write("viewed", view)
+
+    def transacted(self, driver: Driver, answer: Transacted) -> None:
+        self.write("transacted", answer)
 
     def disconnected(self, driver: Driver) -> None:
         self.write("disconnected")

@@ -13,18 +13,13 @@ from protocol.messages.framework import (
     Accept,
     Acknowledge,
     Acknowledgement,
-    AnswerInverse,
     Decline,
     FrameworkFailed,
-    InverseOffer,
-    InverseOffers,
-    InverseRescinded,
     KillTasksCall,
     LaunchTask,
     Leave,
     Reconcile,
     Rescinded,
-    ResizeTask,
     Revive,
     Subscribe,
     Subscribed,
@@ -32,7 +27,6 @@ from protocol.messages.framework import (
     Teardown,
 )
 from protocol.messages.values import TaskState, TaskStatus
-from protocol.resources import parse_resources
 from schedulers import Framework
 from tests.unit.schedulers.fake_master import FakeMaster
 from tests.unit.schedulers.stage import TASK, Stage, play
@@ -122,50 +116,6 @@ def test_driver_passes_on_what_is_rescinded() -> None:
         await stage.told("offered")
         stage.master.say(Rescinded((offer.offer_id, "o9-9")))
         assert await stage.told("rescinded") == ("rescinded", (offer.offer_id,))
-
-    play(act)
-
-
-def test_driver_passes_on_that_an_agent_shall_be_left_and_says_what_is_answered() -> None:
-    async def act(stage: Stage) -> None:
-        assert (await stage.master.hear(Subscribe)).takes_inverse
-        asked = InverseOffer("i1-1", "a1", "host", 7, 9, ("t1",))
-        stage.master.say(InverseOffers((asked,)))
-        assert await stage.told("asked_to_leave") == ("asked_to_leave", (asked,))
-        number = stage.driver.answer(["i1-1"], is_leaving=False, refuse_s=2)
-        said = await stage.master.hear(AnswerInverse)
-        assert said == AnswerInverse(number, ("i1-1",), False, 2_000_000_000)
-        assert await stage.told("done") == ("done", number)
-        stage.master.say(InverseRescinded(("i1-1",)))
-        assert await stage.told("may_stay") == ("may_stay", ("i1-1",))
-
-    play(act)
-
-
-def test_driver_does_not_repeat_an_answer_that_ended_with_its_link() -> None:
-    async def act(stage: Stage) -> None:
-        stage.master.deaf_to |= {AnswerInverse}
-        stage.driver.answer(["i1-1"], is_leaving=True)
-        await stage.master.hear(AnswerInverse)
-        stage.master.cut()
-        await stage.master.hear(Subscribe, 2)
-        revive = stage.driver.revive()
-        assert await stage.told("done") == ("done", revive)
-        assert len(stage.master.all_of(AnswerInverse)) == 1
-
-    play(act)
-
-
-def test_driver_repeats_a_resize_whose_answer_was_lost() -> None:
-    async def act(stage: Stage) -> None:
-        stage.master.deaf_to |= {ResizeTask}
-        number = stage.driver.resize("t1", parse_resources("cpus:2"))
-        await stage.master.hear(ResizeTask)
-        stage.master.deaf_to.clear()
-        stage.master.cut()
-        again = await stage.master.hear(ResizeTask, 2)
-        assert again == ResizeTask(number, "t1", parse_resources("cpus:2"))
-        assert await stage.told("done") == ("done", number)
 
     play(act)
 
