@@ -20,6 +20,7 @@ QUICK = {
     "link": ("--count", "5000"),
     "log": ("--quick",),
     "restart": ("--quick",),
+    "sharing": ("--quick",),
     "snapshot": ("--quick",),
     "spaces": ("--quick",),
     "tasks": ("--quick",),
