@@ -3,53 +3,63 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from master.allocator.demand import Want
+from master.allocator.allocate import Grant, Supply
+from master.allocator.rations import Rations
 from master.core.alarms import AlarmKind
 from master.core.draft import Draft
 from master.core.offers import take_back
+from master.core.policies import policy_of
 from master.core.records import Offer
 from master.core.standing import back_off_of, demand_of, is_resting
-from master.core.state import State
-from protocol.constraints import is_admitted
+from master.core.state import State, held_by_role
+from master.core.wishes import Wishes
+from protocol.ids import FrameworkId
 
-OFFERS_MAX = 1000  # looked at in one turn, oldest first
-WANTS_MAX = 64  # of those that wait: as some are served, others come
+OFFERS_MAX = 200  # looked at in one turn, oldest first
+CLAIMS_MAX = 16  # of those that wait: as some are served, others come
+
+Claim = tuple[FrameworkId, str]
 
 
 def ring_demand_waits(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     """Take back what is held too long by those that never said what they want."""
-    waiting = list(islice(unmet_wants(state), WANTS_MAX))
+    waiting = list(islice(waiting_claims(state), CLAIMS_MAX))
+    rations = Rations(state.quotas, held_by_role(state), state.capacity) if state.quotas else None
+    wishes = Wishes(state, draft.settings, draft.now_ns)
     next_ns: int | None = None
     for offer in islice(state.soft.offers.values(), OFFERS_MAX):
-        place, served = find_served(state, offer, waiting)
-        if not served:
+        if offer.is_shared or demand_of(state, offer.framework_id, offer.role) is not None:
+            continue  # it was asked for, or it is a lock for nobody
+        grant = find_taker(wishes, rations, offer, waiting)
+        if grant is None:
             continue
         yields_ns = time_of_yield(state, offer, draft.settings.offer_yield_ns)
         if yields_ns > draft.now_ns:
             next_ns = min(next_ns or yields_ns, yields_ns)
             continue
         take_back(draft, state, offer)
-        want, left = waiting[place]
-        waiting[place] = want, left - served
-        if left <= served:
-            del waiting[place]
+        wishes.grant(grant)
+        if rations is not None:
+            rations.take_back(offer.role, offer.resources.quantities)
+            rations.charge(grant.role, grant.supply.resources.quantities)
     if next_ns is not None:
         draft.alarm(AlarmKind.DEMAND_WAITS, (), next_ns - draft.now_ns)
 
 
-def find_served(state: State, offer: Offer, waiting: Sequence[tuple[Want, int]]) -> tuple[int, int]:
-    """Return which of those that wait an offer would serve, and how many of its tasks.
-
-    An offer that was asked for, or is shared, is nobody else's.
-    """
-    if offer.is_shared or demand_of(state, offer.framework_id, offer.role) is not None:
-        return 0, 0
-    agent = state.agents[offer.agent_id]
-    for place, (want, _) in enumerate(waiting):
-        served = want.fits(offer.resources.quantities)
-        if served and is_admitted(want.constraints, agent.id, agent):
-            return place, served
-    return 0, 0
+def find_taker(
+    wishes: Wishes, rations: Rations | None, offer: Offer, waiting: Sequence[Claim]
+) -> Grant | None:
+    """Return what one of those that wait would take of an offer, and may have."""
+    supply = Supply(offer.agent_id, offer.resources)
+    for framework_id, role in waiting:
+        part = wishes.part_for(framework_id, role, supply, {})
+        if part is None:
+            continue
+        amounts = part.quantities
+        caps = rations.caps(role, amounts, is_owed=False) if rations is not None else {}
+        if all(amount <= caps.get(name, amount) for name, amount in amounts.items()):
+            return Grant(framework_id, role, Supply(offer.agent_id, part))
+    return None
 
 
 def time_of_yield(state: State, offer: Offer, yield_ns: int) -> int:
@@ -61,12 +71,11 @@ def time_of_yield(state: State, offer: Offer, yield_ns: int) -> int:
     return offer.made_ns if is_wasteful else offer.made_ns + yield_ns
 
 
-def unmet_wants(state: State) -> Iterator[tuple[Want, int]]:
-    """Return what is asked for and not offered, by those that may be offered something."""
+def waiting_claims(state: State) -> Iterator[Claim]:
+    """Return frameworks and roles that have asked for more than they are offered."""
     for framework_id, by_role in state.soft.demands.items():
-        for role, demand in by_role.items():
-            is_silent = role in state.frameworks[framework_id].suppressed
-            if not is_silent and not is_resting(state, framework_id, role):
-                for want, left in zip(demand.wants, demand.left, strict=True):
-                    if left:
-                        yield want, left
+        silent = state.frameworks[framework_id].suppressed
+        for role in by_role:
+            is_shut = role in silent or policy_of(state, role).is_open
+            if not is_shut and not is_resting(state, framework_id, role):
+                yield framework_id, role
