@@ -745,6 +745,7 @@ _POLICY_SET__ROLE = _POLICY_SET["role"]
 _POLICY_SET__LEAST = _POLICY_SET["least"]
 _POLICY_SET__SHARERS = _POLICY_SET["sharers"]
 _POLICY_SET__IS_OPEN = _POLICY_SET["isOpen"]
+_POLICY_SET__RECLAIMS = _POLICY_SET["reclaims"]
 
 
 def read_policy_set(reader: Any) -> PolicySet:
@@ -754,6 +755,7 @@ def read_policy_set(reader: Any) -> PolicySet:
         schema.read_structs(get(_POLICY_SET__LEAST), read_quantity, 2),
         get(_POLICY_SET__SHARERS),
         get(_POLICY_SET__IS_OPEN),
+        get(_POLICY_SET__RECLAIMS),
     )
 
 
@@ -767,6 +769,8 @@ def write_policy_set(message: PolicySet, builder: Any) -> None:
         put(_POLICY_SET__SHARERS, message.sharers)
     if message.is_open:
         put(_POLICY_SET__IS_OPEN, message.is_open)
+    if message.reclaims:
+        put(_POLICY_SET__RECLAIMS, message.reclaims)
 
 
 _VOLUME_CREATED = _EVENTS.VolumeCreated.schema.fields

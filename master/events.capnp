@@ -28,7 +28,7 @@ struct QuotaSet { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(
 struct ResourcesReserved { agentId @0 :Text; reservation @1 :V.Reservation; source @2 :Text; }   # its resources are what it gains
 struct ResourcesUnreserved { agentId @0 :Text; reservation @1 :Text; resources @2 :V.Resources; }   # back to what it was refined out of
 struct ReservationEnding { agentId @0 :Text; reservation @1 :Text; }   # what is in use of it is let go when that has ended
-struct PolicySet { role @0 :Text; least @1 :List(V.Quantity); sharers @2 :UInt32; isOpen @3 :Bool; }   # nothing: none
+struct PolicySet { role @0 :Text; least @1 :List(V.Quantity); sharers @2 :UInt32; isOpen @3 :Bool; reclaims @4 :Bool; }   # nothing: none
 struct VolumeCreated { agentId @0 :Text; volume @1 :V.Volume; operationId @2 :Text; }
 struct VolumeResizing { agentId @0 :Text; volume @1 :Text; sizeBytes @2 :UInt64; operationId @3 :Text; }
 struct VolumeDoomed { agentId @0 :Text; volume @1 :Text; operationId @2 :Text; }

@@ -171,6 +171,7 @@ def read_totals(master: Master) -> ClusterTotals | None:
         holdings=holdings,
         offers_outstanding=found.offers,
         placements=found.placements,
+        tasks_asked_back=found.reclaims,
         offers_taken=found.offers_taken,
         frameworks_backed_off=found.backed_off,
         agents_held=found.agents_held,

@@ -21,6 +21,7 @@ from master.core.effects import (
     SendLaunch,
     SendOffers,
     SendOperations,
+    SendRecalls,
     SendRescinded,
     SendResize,
     SendUpdates,
@@ -47,6 +48,7 @@ from protocol.messages.framework import (
     InverseRescinded,
     Offers,
     OperationUpdates,
+    Recalls,
     Rescinded,
     Subscribed,
     Updates,
@@ -61,14 +63,15 @@ ITEMS_MAX = 256  # in one message; a frame stays far below what links take
 LISTS = {
     Offers: "offers",
     Rescinded: "offers",
-    InverseOffers: "offers",
     InverseRescinded: "offers",
     Updates: "statuses",
+    InverseOffers: "offers",
     LaunchTasks: "launches",
     KillTasks: "kills",
     ResizeTasks: "resizes",
     AcknowledgeStatuses: "acknowledgements",
     OperationUpdates: "statuses",
+    Recalls: "recalls",
     wire.KeepVolumes: "volumes",
     wire.RemoveVolumes: "volumes",
 }
@@ -111,6 +114,8 @@ class Performer:
                 self._to_framework(effect, Rescinded(effect.offers))
             case SendInverseOffers():
                 self._to_framework(effect, InverseOffers(effect.offers))
+            case SendRecalls():
+                self._to_framework(effect, Recalls(effect.recalls))
             case SendInverseRescinded():
                 self._to_framework(effect, InverseRescinded(effect.offers))
             case SendView():
@@ -166,6 +171,7 @@ class Performer:
         | SendRescinded
         | SendInverseOffers
         | SendInverseRescinded
+        | SendRecalls
         | SendUpdates
         | SendView
         | SendOperations,

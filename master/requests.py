@@ -74,7 +74,11 @@ def command_of(request: Change, peer: Link) -> Command:
             return SetQuota(request.role, guarantee, limit, request.force)
         case SetPolicyCall():
             return SetPolicy(
-                request.role, amounts_of(request.least), max(1, request.sharers), request.is_open
+                request.role,
+                amounts_of(request.least),
+                max(1, request.sharers),
+                request.is_open,
+                request.reclaims,
             )
         case ReserveCall():
             return ReserveByOperator(request.agent_id, _reserve_of(request), peer.principal)

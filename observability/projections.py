@@ -52,6 +52,7 @@ class ClusterTotals:
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
     offers_taken: int = 0
+    tasks_asked_back: int = 0
     placements: Mapping[str, int] = field(default_factory=dict)
     frameworks_backed_off: int = 0
     agents_held: int = 0
@@ -84,6 +85,16 @@ class ClusterCollector(Collector):
             for state, count in counts.items():
                 family.add_metric([state], count)
             yield family
+        yield from self._counts(totals)
+        yield from self._fairness(totals.shares)
+        yield amounts_by_label(
+            "quorate_framework_allocated",
+            "Resources held by frameworks of one name.",
+            "framework",
+            ((self._frameworks.label(h.framework), h.allocated) for h in totals.holdings),
+        )
+
+    def _counts(self, totals: ClusterTotals) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "quorate_offers_outstanding",
             "Offers that nobody answered yet.",
@@ -101,6 +112,11 @@ class ClusterCollector(Collector):
             transactions.add_metric([outcome], count)
         yield transactions
         yield GaugeMetricFamily(
+            "quorate_tasks_asked_back",
+            "Preemptible tasks that are to end for a role with less than its share.",
+            value=totals.tasks_asked_back,
+        )
+        yield GaugeMetricFamily(
             "quorate_frameworks_backed_off",
             "Frameworks that are offered nothing for a while, as they used nothing of it.",
             value=totals.frameworks_backed_off,
@@ -109,13 +125,6 @@ class ClusterCollector(Collector):
             "quorate_agents_held",
             "Silent agents that are not given up because too many fell silent at once.",
             value=totals.agents_held,
-        )
-        yield from self._fairness(totals.shares)
-        yield amounts_by_label(
-            "quorate_framework_allocated",
-            "Resources held by frameworks of one name.",
-            "framework",
-            ((self._frameworks.label(h.framework), h.allocated) for h in totals.holdings),
         )
 
     def _resources(self, totals: ClusterTotals) -> Iterator[Metric]:

@@ -83,6 +83,9 @@ struct InverseOffer {                                 # please have nothing on t
 struct InverseOffers { offers @0 :List(InverseOffer); }
 struct InverseRescinded { offers @0 :List(Text); }    # it need not go, or has gone
 struct AnswerInverse { call @0 :UInt64; offers @1 :List(Text); isAccepted @2 :Bool; refuseNs @3 :Int64; }   # a word to the operator; refuseNs: until it is asked again
+# Some of its tasks stand where a role that has less than its share wants to run: those that have not ended by then are killed.
+struct Recall { agentId @0 :Text; role @1 :Text; tasks @2 :List(Text); graceNs @3 :Int64; }
+struct Recalls { recalls @0 :List(Recall); }
 struct Offers { offers @0 :List(Offer); }
 struct Rescinded { offers @0 :List(Text); }
 struct Updates { statuses @0 :List(V.TaskStatus); }           # acknowledge each whose sequence is not 0
@@ -111,4 +114,5 @@ struct FrameworkMessage { union {
   inverseOffers @23 :InverseOffers; inverseRescinded @24 :InverseRescinded; answerInverse @25 :AnswerInverse;
   resizeTask @26 :ResizeTask;
   observe @27 :Observe; clusterView @28 :ClusterView; transact @29 :Transact; transacted @30 :Transacted;
+  recalls @31 :Recalls;
 } }

@@ -27,7 +27,7 @@ struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Te
 struct ResizeTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; resources @3 :V.Resources; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
 struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
-struct SetPolicy { call @0 :UInt64; role @1 :Text; least @2 :List(V.Quantity); sharers @3 :UInt32; isOpen @4 :Bool; }   # how a role and all below it are offered anything; nothing: as above it
+struct SetPolicy { call @0 :UInt64; role @1 :Text; least @2 :List(V.Quantity); sharers @3 :UInt32; isOpen @4 :Bool; reclaims @5 :Bool; }   # how a role and all below it are offered anything; nothing: as above it
 struct ListPolicies { call @0 :UInt64; after @1 :Text; }
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }
 struct Explain { call @0 :UInt64; frameworkId @1 :Text; role @2 :Text; taskId @3 :Text; }   # why a framework or a role is, or is not, offered anything; of a task what it waits for
@@ -82,7 +82,7 @@ struct TaskView {
 }
 struct OfferView { offerId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; role @3 :Text; resources @4 :V.Resources; madeNs @5 :Int64; hostname @6 :Text; rivalOf @7 :Text; }   # rivalOf: the offer that lends the same to another framework
 struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List(V.Quantity); used @3 :List(V.Quantity); offered @4 :List(V.Quantity); }
-struct PolicyView { role @0 :Text; least @1 :List(V.Quantity); sharers @2 :UInt32; isOpen @3 :Bool; }   # sharers: how many may be offered the same at once; isOpen: transactions, no offers
+struct PolicyView { role @0 :Text; least @1 :List(V.Quantity); sharers @2 :UInt32; isOpen @3 :Bool; reclaims @4 :Bool; }   # sharers: how many may be offered the same at once; isOpen: transactions, no offers; reclaims: preemptible tasks are ended for it
 struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text;
   wanted @6 :List(V.Quantity); wantedTasks @7 :UInt64; }       # wanted: asked for and not offered yet; by its frameworks, and those below it
 struct ReservationView {

@@ -62,6 +62,8 @@ struct TaskDescription {
   limits @11 :Resources;          # of cpus and mem, what it may use beyond what is set aside for it; not named: no more
   completionNs @12 :Int64;        # how long it may run; its agent ends it then. 0: for ever
   killSignal @13 :UInt16;         # what asks it to end, SIGKILL follows after the grace; 0: SIGTERM
+  priority @14 :Int32;            # among preemptible tasks: the lower goes first
+  isPreemptible @15 :Bool;        # it may be ended for a role that has less than its share
 }
 
 enum TaskState {
@@ -73,7 +75,7 @@ enum TaskReason {
   none @0; commandExited @1; killedByFramework @2; killedByOperator @3; frameworkRemoved @4;
   memoryLimit @5; launchFailed @6; fetchFailed @7; invalidTask @8; agentUnreachable @9;
   agentReturned @10; agentForgot @11; reconciliation @12; agentRestarted @13; supervisorLost @14; agentRemoved @15;
-  agentDraining @16; agentGone @17; resized @18; resizeRefused @19; completionTime @20;
+  agentDraining @16; agentGone @17; resized @18; resizeRefused @19; completionTime @20; preempted @21;
 }
 
 struct TaskStatus {

@@ -26,6 +26,7 @@ from protocol.messages.framework import (
     Offer,
     Offers,
     OperationUpdates,
+    Recalls,
     Rescinded,
     Subscribed,
     Teardown,
@@ -167,6 +168,8 @@ class Driver(Verbs):
             case Offers(offers):
                 self._offers.add(offers)
                 self._tell(self._scheduler.offered, offers)
+            case Recalls(recalls):
+                self._tell(self._scheduler.asked_back, recalls)
             case ClusterView():
                 self._tell(self._scheduler.viewed, message)
             case Rescinded(ids):

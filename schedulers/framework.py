@@ -15,6 +15,7 @@ from protocol.messages.framework import (
     InverseOffer,
     Offer,
     OfferFilter,
+    Recall,
     Subscribe,
     Transacted,
 )
@@ -138,6 +139,12 @@ class Scheduler:
         But for UNCERTAIN: a transaction that was on its way when the link broke.
 
         Offers of a refused accept that are still open are declined after this unless used here.
+        """
+
+    def asked_back(self, driver: Driver, recalls: Sequence[Recall]) -> None:
+        """Preemptible tasks are in the way of a role with less than its share: end them.
+
+        Those that have not ended after the grace are killed, with the reason PREEMPTED.
         """
 
     def viewed(self, driver: Driver, view: ClusterView) -> None:

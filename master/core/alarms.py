@@ -29,3 +29,4 @@ class AlarmKind(IntEnum):
     WINDOW = 21
     RESIZE_UNANSWERED = 22
     VIEWS_DUE = 23
+    RECLAIM_DUE = 24

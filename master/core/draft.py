@@ -19,6 +19,7 @@ from master.core.effects import (
     SendLaunch,
     SendOffers,
     SendOperations,
+    SendRecalls,
     SendRescinded,
     SendResize,
     SendUpdates,
@@ -32,7 +33,7 @@ from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.agent import Kill, Launch, Resize, StatusAcknowledgement
-from protocol.messages.framework import InverseOffer, Offer, Subscribed, Transacted
+from protocol.messages.framework import InverseOffer, Offer, Recall, Subscribed, Transacted
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceReply, SpaceTouched
 
@@ -79,6 +80,7 @@ class Draft:
     offers: dict[FrameworkId, list[Offer]] = field(default_factory=dict)
     inverse_offers: dict[FrameworkId, list[InverseOffer]] = field(default_factory=dict)
     inverse_rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
+    recalls: dict[FrameworkId, list[Recall]] = field(default_factory=dict)
     views: list[SendView] = field(default_factory=list)
     touched: list[SpaceTouched] = field(default_factory=list)
     closed: dict[OfferId, None] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class Draft:
         yield from _parcels(SendOffers, self.offers)
         yield from _parcels(SendInverseRescinded, self.inverse_rescinded)
         yield from _parcels(SendInverseOffers, self.inverse_offers)
+        yield from _parcels(SendRecalls, self.recalls)
         yield from self.views
         yield from self.touched
 

@@ -16,7 +16,7 @@ from protocol.messages.agent import (
     Resize,
     StatusAcknowledgement,
 )
-from protocol.messages.framework import ClusterView, InverseOffer, Offer
+from protocol.messages.framework import ClusterView, InverseOffer, Offer, Recall
 from protocol.messages.values import OperationStatus, TaskStatus, Volume
 from rlog.spaces.commands import SpaceTouched
 
@@ -123,6 +123,14 @@ class SendAcknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class SendRecalls:
+    """Ask the framework to end preemptible tasks."""
+
+    framework_id: FrameworkId
+    recalls: tuple[Recall, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SendOperations:
     """How operations of the framework went."""
 
@@ -153,6 +161,7 @@ Effect: TypeAlias = (
     | SendOffers
     | SendRescinded
     | SendInverseOffers
+    | SendRecalls
     | SendInverseRescinded
     | SendView
     | SendUpdates

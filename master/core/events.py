@@ -168,6 +168,7 @@ class PolicySet:
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
     is_open: bool = False
+    reclaims: bool = False
 
 
 @record

@@ -82,6 +82,7 @@ class _Explainer:
             if policy_of(self._state, role).is_open:
                 yield Finding(role, "OPEN", "nothing is offered in it: it makes transactions")
                 continue
+            yield from self._explain_reclaims(role)
             yield from self._explain_back_off(framework.id, role)
             demand = demand_of(self._state, framework.id, role)
             if demand is not None:
@@ -120,6 +121,13 @@ class _Explainer:
             f"number {place} of {len(order)} roles to be served, at {percent:.1f}% over its weight"
         )
         yield Finding(role, "TURN", text, len(before), _named(before, NAMED_MAX))
+
+    def _explain_reclaims(self, role: str) -> Iterator[Finding]:
+        found = [key for key, each in self._state.soft.reclaims.items() if each.role == role]
+        if found:
+            text = f"{count_of(len(found), 'task')} of others asked back for it: {found[0]}"
+            more = ", …" if len(found) > 1 else ""
+            yield Finding(role, "RECLAIMING", text + more)
 
     def _explain_back_off(self, framework_id: FrameworkId, role: str) -> Iterator[Finding]:
         back_off = back_off_of(self._state, framework_id, role)

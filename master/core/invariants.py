@@ -301,6 +301,7 @@ def _check_standing(state: State) -> None:
             assert role in state.frameworks[framework_id].roles
             subject = (AlarmKind.BACK_OFF_ENDS, (framework_id, role))
             assert not back_off.is_paused or subject in soft.alarms.wanted
+    assert not soft.reclaims or (AlarmKind.RECLAIM_DUE, ()) in soft.alarms.wanted
     for (framework_id, role), observer in soft.observers.items():
         assert framework_id in soft.framework_links
         assert role in state.frameworks[framework_id].roles

@@ -23,6 +23,7 @@ from master.core.effects import Effect
 from master.core.events import ClusterFounded, LeadershipTaken, LogRestored
 from master.core.offers import ring_offer_old
 from master.core.orders import order_kill, order_launch, order_resize, order_updates
+from master.core.preemption import ring_reclaim_due
 from master.core.records import Task
 from master.core.settings import Settings
 from master.core.soft import LeadershipBegun, RefusalEnded
@@ -229,6 +230,7 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.BACK_OFF_ENDS: ring_back_off_ends,
     AlarmKind.DEMAND_WAITS: ring_demand_waits,
     AlarmKind.VIEWS_DUE: ring_views_due,
+    AlarmKind.RECLAIM_DUE: ring_reclaim_due,
     AlarmKind.REFUSAL_ENDS: _ring_refusal_ends,
     AlarmKind.LAUNCH_UNANSWERED: _ring_launch_unanswered,
     AlarmKind.KILL_UNANSWERED: _ring_kill_unanswered,

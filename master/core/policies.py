@@ -28,6 +28,7 @@ class SetPolicy:
     least: Mapping[str, int]
     sharers: int = 1
     is_open: bool = False
+    reclaims: bool = False
 
 
 def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Settings) -> Outcome:
@@ -43,7 +44,7 @@ def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Setti
     if not 1 <= command.sharers <= SHARERS_MAX:
         text = f"{command.sharers} sharers of an offer in {role}, 1 to {SHARERS_MAX} are allowed"
         return Refused(Reason.BAD_POLICY, text)
-    policy = Policy(dict(command.least), command.sharers, command.is_open)
+    policy = Policy(dict(command.least), command.sharers, command.is_open, command.reclaims)
     if policy == state.policies.get(role, Policy()):
         return Decision()
     if role not in state.policies and (
@@ -52,14 +53,20 @@ def decide_policy(state: State, command: SetPolicy, now_ns: int, settings: Setti
         return refused
     draft = Draft(now_ns, settings)
     draft.events.append(
-        PolicySet(role, listed_quantities(command.least), command.sharers, command.is_open)
+        PolicySet(
+            role=role,
+            least=listed_quantities(command.least),
+            sharers=command.sharers,
+            is_open=command.is_open,
+            reclaims=command.reclaims,
+        )
     )
     draft.soft.append(AllIdleTouched(now_ns + settings.allocation_delay_ns))
     return draft.decision()
 
 
 def apply_policy_set(state: State, event: PolicySet) -> None:
-    policy = Policy(amounts_of(event.least), max(1, event.sharers), event.is_open)
+    policy = Policy(amounts_of(event.least), max(1, event.sharers), event.is_open, event.reclaims)
     state.soft.ledger = None
     if policy == Policy():
         state.policies.pop(event.role, None)

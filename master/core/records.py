@@ -73,6 +73,11 @@ class Task:
         return self.description.resources
 
     @property
+    def unreserved(self) -> Resources:
+        """What of its resources is not drawn of reservations."""
+        return unreserved_of(self.resources, self.draws)
+
+    @property
     def held(self) -> Resources:
         """What it is on accounts with: while it is resized, the larger of both amounts."""
         now = self.resources
@@ -319,6 +324,7 @@ class Policy:
     least: dict[str, int] = field(default_factory=dict)  # no smaller offer is made
     sharers: int = 1  # frameworks that may be offered the same at once
     is_open: bool = False  # nothing is offered: frameworks observe, and make transactions
+    reclaims: bool = False  # preemptible tasks of others are ended for it, within its share
 
 
 @dataclass(slots=True)
@@ -327,6 +333,15 @@ class Observer:
 
     pending: dict[AgentId, None] = field(default_factory=dict)
     is_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """A task was asked back for a role, and is killed if it goes on: soft state."""
+
+    role: str
+    until_ns: int
+    makes_room: int  # 1 for one of those that make room for one task together, 0 for the others
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def decide_request(
         is_met = draft_answer(draft, state, framework.id, (role, demand))
         if not is_met:
             draft.alarm(AlarmKind.DEMAND_WAITS, (), 0)
+        if wants and policy_of(state, role).reclaims:
+            draft.alarm(AlarmKind.RECLAIM_DUE, (), settings.reclaim_delay_ns)
     return draft.decision()
 
 

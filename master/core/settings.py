@@ -23,6 +23,9 @@ class Settings:
     framework_grace_ns: int = 60 * SECOND_NS  # to come back to a new leader, at the least
     offer_timeout_ns: int = 60 * SECOND_NS
     offer_yield_ns: int = 2 * SECOND_NS  # of who never said what it wants, when others did and wait
+    reclaim_delay_ns: int = 2 * SECOND_NS  # from a request to the first task that is asked back
+    reclaim_look_ns: int = SECOND_NS  # from one task that is asked back to the next
+    reclaim_grace_ns: int = 10 * SECOND_NS  # for its framework to end it in its own way
     refuse_default_ns: int = 5 * SECOND_NS
     refuse_max_ns: int = 365 * DAY_NS
     failover_max_ns: int = 10 * 365 * DAY_NS

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from master.allocator.demand import Demand
-from master.core.records import Agent, BackOff, Offer
+from master.core.records import Agent, BackOff, Offer, Reclaim
 from master.core.state import State, charge
-from protocol.ids import AgentId, FrameworkId
+from protocol.ids import AgentId, FrameworkId, TaskKey
 from protocol.resources import Resources
 
 TASKS = ""  # no resource has this name
@@ -46,7 +46,22 @@ class BackOffCleared:
     role: str
 
 
-StandingEvent: TypeAlias = DemandStated | DemandServed | BackOffSet | BackOffCleared
+@dataclass(frozen=True, slots=True)
+class ReclaimBegun:
+    task: TaskKey
+    reclaim: Reclaim
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimEnded:
+    """The task has ended, or is not needed any more."""
+
+    task: TaskKey
+
+
+StandingEvent: TypeAlias = (
+    DemandStated | DemandServed | BackOffSet | BackOffCleared | ReclaimBegun | ReclaimEnded
+)
 
 
 def apply_demand_stated(state: State, event: DemandStated) -> None:
@@ -73,6 +88,14 @@ def apply_back_off_cleared(state: State, event: BackOffCleared) -> None:
     if not by_role:
         del state.soft.back_offs[event.framework_id]
     settle(state, event.framework_id, event.role)
+
+
+def apply_reclaim_begun(state: State, event: ReclaimBegun) -> None:
+    state.soft.reclaims[event.task] = event.reclaim
+
+
+def apply_reclaim_ended(state: State, event: ReclaimEnded) -> None:
+    state.soft.reclaims.pop(event.task, None)
 
 
 def cover_offers(state: State, framework_id: FrameworkId, role: str, demand: Demand) -> None:
@@ -155,4 +178,6 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     DemandServed: apply_demand_served,
     BackOffSet: apply_back_off_set,
     BackOffCleared: apply_back_off_cleared,
+    ReclaimBegun: apply_reclaim_begun,
+    ReclaimEnded: apply_reclaim_ended,
 }

@@ -17,6 +17,7 @@ from master.core.records import (
     Observer,
     Offer,
     Policy,
+    Reclaim,
     Refusal,
     Task,
     Unavailability,
@@ -55,6 +56,7 @@ class Soft:
     idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
     demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
     filters: dict[FrameworkId, tuple[OfferFilter, ...]] = field(default_factory=dict)
+    reclaims: dict[TaskKey, Reclaim] = field(default_factory=dict)  # until they have ended
     placements_made: int = 0  # of transactions, by this leader
     placements_lost: int = 0  # to conflicts
     observers: dict[tuple[FrameworkId, str], Observer] = field(default_factory=dict)  # by role

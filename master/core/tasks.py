@@ -136,19 +136,6 @@ def draft_kill(draft: Draft, state: State, framework: Framework, kill: KillTask)
         want_dead(draft, state, task, TaskReason.KILLED_BY_FRAMEWORK, kill.grace_ns)
 
 
-def want_dead(draft: Draft, state: State, task: Task, reason: TaskReason, grace_ns: int) -> None:
-    """Note the kill and send it; who repeats one with another grace has it sent again."""
-    kill = KillOrder(reason, grace_ns, draft.now_ns)
-    before = task.kill
-    if before is None or before.grace_ns != grace_ns:
-        kill = KillOrder(before.reason if before else reason, grace_ns, draft.now_ns)
-        draft.events.append(
-            KillRequested(task.framework_id, task.task_id, kill.grace_ns, kill.reason)
-        )
-    if task.agent_id in state.soft.agent_links:
-        order_kill(draft, task, kill)
-
-
 def find_task(state: State, framework: Framework, task_id: str) -> Task | None:
     """Return the task, also when it is history."""
     task = state.tasks.get(task_key(framework.id, task_id))
@@ -238,3 +225,16 @@ def apply_kill_requested(state: State, event: KillRequested) -> None:
     task = state.tasks[task_key(event.framework_id, event.task_id)]
     assert not task.is_ended
     task.kill = KillOrder(event.reason, event.grace_ns, state.now_ns)
+
+
+def want_dead(draft: Draft, state: State, task: Task, reason: TaskReason, grace_ns: int) -> None:
+    """Note the kill and send it; who repeats one with another grace has it sent again."""
+    kill = KillOrder(reason, grace_ns, draft.now_ns)
+    before = task.kill
+    if before is None or before.grace_ns != grace_ns:
+        kill = KillOrder(before.reason if before else reason, grace_ns, draft.now_ns)
+        draft.events.append(
+            KillRequested(task.framework_id, task.task_id, kill.grace_ns, kill.reason)
+        )
+    if task.agent_id in state.soft.agent_links:
+        order_kill(draft, task, kill)

@@ -79,6 +79,7 @@ class Totals:
     agents_held: int  # silent for too long, and not given up because too many are
     offers_taken: int  # ever, by this leader: they were shared, and somebody else accepted
     placements: dict[str, int]  # of transactions, likewise
+    reclaims: int  # tasks that were asked back and have not ended
 
 
 def view_agents(state: State, page: Page | None = None) -> tuple[AgentView, ...]:
@@ -211,7 +212,7 @@ def view_policies(state: State, page: Page | None = None) -> tuple[PolicyView, .
     if page is not None:
         names = page.take(names, str)
     return tuple(
-        PolicyView(role, listed_quantities(each.least), each.sharers, each.is_open)
+        PolicyView(role, listed_quantities(each.least), each.sharers, each.is_open, each.reclaims)
         for role in names
         for each in (state.policies[role],)
     )
@@ -254,6 +255,7 @@ def totals(state: State) -> Totals:
             "committed": state.soft.placements_made,
             "conflict": state.soft.placements_lost,
         },
+        reclaims=len(state.soft.reclaims),
         backed_off=sum(
             any(each.is_paused for each in by_role.values())
             for by_role in state.soft.back_offs.values()

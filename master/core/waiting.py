@@ -11,7 +11,7 @@ from master.core.offers import take_back
 from master.core.policies import policy_of
 from master.core.records import Offer
 from master.core.standing import back_off_of, demand_of, is_resting
-from master.core.state import State, held_by_role
+from master.core.state import State, charged_by_role
 from master.core.wishes import Wishes
 from protocol.ids import FrameworkId
 
@@ -24,7 +24,9 @@ Claim = tuple[FrameworkId, str]
 def ring_demand_waits(draft: Draft, state: State, key: tuple[str, ...]) -> None:
     """Take back what is held too long by those that never said what they want."""
     waiting = list(islice(waiting_claims(state), CLAIMS_MAX))
-    rations = Rations(state.quotas, held_by_role(state), state.capacity) if state.quotas else None
+    rations: Rations | None = None
+    if state.quotas:
+        rations = Rations(state.quotas, charged_by_role(state), state.capacity)
     wishes = Wishes(state, draft.settings, draft.now_ns)
     next_ns: int | None = None
     for offer in islice(state.soft.offers.values(), OFFERS_MAX):
@@ -40,7 +42,7 @@ def ring_demand_waits(draft: Draft, state: State, key: tuple[str, ...]) -> None:
         take_back(draft, state, offer)
         wishes.grant(grant)
         if rations is not None:
-            rations.take_back(offer.role, offer.resources.quantities)
+            rations.take_back(offer.role, offer.unreserved.quantities)
             rations.charge(grant.role, grant.supply.resources.quantities)
     if next_ns is not None:
         draft.alarm(AlarmKind.DEMAND_WAITS, (), next_ns - draft.now_ns)
@@ -49,16 +51,19 @@ def ring_demand_waits(draft: Draft, state: State, key: tuple[str, ...]) -> None:
 def find_taker(
     wishes: Wishes, rations: Rations | None, offer: Offer, waiting: Sequence[Claim]
 ) -> Grant | None:
-    """Return what one of those that wait would take of an offer, and may have."""
-    supply = Supply(offer.agent_id, offer.resources)
+    """Return what one of those that wait would take of an offer, and may have.
+
+    What is reserved stays where it is: it is hardly what the others wait for.
+    """
+    supply = Supply(offer.agent_id, offer.unreserved)
     for framework_id, role in waiting:
         part = wishes.part_for(framework_id, role, supply, {})
         if part is None:
             continue
-        amounts = part.quantities
+        amounts = part.resources.quantities
         caps = rations.caps(role, amounts, is_owed=False) if rations is not None else {}
         if all(amount <= caps.get(name, amount) for name, amount in amounts.items()):
-            return Grant(framework_id, role, Supply(offer.agent_id, part))
+            return Grant(framework_id, role, part)
     return None
 
 

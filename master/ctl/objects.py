@@ -201,7 +201,13 @@ def plain_quota(view: QuotaView) -> Plain:
 
 def plain_policy(view: PolicyView) -> Plain:
     least = _plain_quantities(view.least)
-    return {"role": view.role, "least": least, "sharers": view.sharers, "is_open": view.is_open}
+    return {
+        "role": view.role,
+        "least": least,
+        "sharers": view.sharers,
+        "is_open": view.is_open,
+        "reclaims": view.reclaims,
+    }
 
 
 def _plain_quantities(quantities: Iterable[Quantity]) -> Plain:

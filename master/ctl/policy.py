@@ -48,14 +48,19 @@ def set_policy(
     is_open: Annotated[
         bool, typer.Option("--open", help="Offer nothing; take transactions on what is seen.")
     ] = False,
+    reclaims: Annotated[
+        bool,
+        typer.Option("--reclaim", help="End preemptible tasks of others for it, within its share."),
+    ] = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
 ) -> None:
     """Choose for a role and all below it, but for those with a policy of their own."""
-    if not least and sharers == 1 and not is_open:
-        raise typer.BadParameter("give --least, --sharers, --open or several of them")
-    _set(target_of(context, masters, credentials, insecure), role, (least, sharers, is_open))
+    if not least and sharers == 1 and not is_open and not reclaims:
+        raise typer.BadParameter("give --least, --sharers, --open, --reclaim or several of them")
+    policy = least, sharers, is_open, reclaims
+    _set(target_of(context, masters, credentials, insecure), role, policy)
 
 
 @app.command("remove")
@@ -67,24 +72,34 @@ def remove_policy(
     insecure: Insecure = False,
 ) -> None:
     """Let a role be offered things as the role above it is."""
-    _set(target_of(context, masters, credentials, insecure), role, ("", 1, False))
+    _set(target_of(context, masters, credentials, insecure), role, ("", 1, False, False))
 
 
-def _set(target: "Target", role: str, policy: tuple[str, int, bool]) -> None:
+def _set(target: "Target", role: str, policy: tuple[str, int, bool, bool]) -> None:
     from master.ctl.asking import ask, run
     from master.ctl.target import MisuseError
     from protocol.messages.operator import Done, SetPolicy
     from protocol.quantities import listed_quantities, parse_quantities
 
-    least, sharers, is_open = policy
+    least, sharers, is_open, reclaims = policy
     try:
         amounts = listed_quantities(parse_quantities(least))
     except ValueError as error:
         raise MisuseError(f"--least: {error}") from None
-    run(ask(target, SetPolicy(role=role, least=amounts, sharers=sharers, is_open=is_open), Done))
+    run(
+        ask(
+            target,
+            SetPolicy(
+                role=role, least=amounts, sharers=sharers, is_open=is_open, reclaims=reclaims
+            ),
+            Done,
+        )
+    )
     words = [f"least {least}"] if least else []
     if sharers > 1:
         words.append(f"shared by up to {sharers}")
     if is_open:
         words.append("open to transactions")
+    if reclaims:
+        words.append("reclaims its share")
     sys.stdout.write(f"{role}: {', '.join(words) or 'no policy'}\n")

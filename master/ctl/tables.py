@@ -71,6 +71,7 @@ REASONS = {
     TaskReason.AGENT_DRAINING: "drain",
     TaskReason.AGENT_GONE: "gone",
     TaskReason.COMPLETION_TIME: "time",
+    TaskReason.PREEMPTED: "preempt",
 }
 
 
@@ -134,6 +135,8 @@ def exit_of(view: TaskView) -> str:
     status = view.status
     if status.reason == TaskReason.MEMORY_LIMIT:
         return "memory"
+    if status.reason == TaskReason.PREEMPTED:
+        return REASONS[status.reason]
     if status.signal:
         return f"sig {status.signal}"
     if is_exited(view):
@@ -235,6 +238,7 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
     PolicyView: (
         Column("ROLE", lambda v, _: v.role, shrinks=True),
         Column("LEAST", lambda v, _: quantities(v.least)),
+        Column("RECLAIMS", lambda v, _: "yes" if v.reclaims else "-"),
         Column("SHARERS", lambda v, _: "open" if v.is_open else str(v.sharers), is_number=True),
     ),
     VolumeView: (

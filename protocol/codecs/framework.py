@@ -57,6 +57,8 @@ from protocol.messages.framework import (
     Operation,
     OperationUpdates,
     Placement,
+    Recall,
+    Recalls,
     Reconcile,
     ReconcileOperations,
     Request,
@@ -1077,6 +1079,51 @@ def write_answer_inverse(message: AnswerInverse, builder: Any) -> None:
         put(_ANSWER_INVERSE__REFUSE_NS, message.refuse_ns)
 
 
+_RECALL = _FRAMEWORK.Recall.schema.fields
+_RECALL__AGENT_ID = _RECALL["agentId"]
+_RECALL__ROLE = _RECALL["role"]
+_RECALL__TASKS = _RECALL["tasks"]
+_RECALL__GRACE_NS = _RECALL["graceNs"]
+
+
+def read_recall(reader: Any) -> Recall:
+    get = reader._get_by_field
+    return Recall(
+        get(_RECALL__AGENT_ID),
+        get(_RECALL__ROLE),
+        tuple(get(_RECALL__TASKS)),
+        get(_RECALL__GRACE_NS),
+    )
+
+
+def write_recall(message: Recall, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.agent_id:
+        put(_RECALL__AGENT_ID, message.agent_id)
+    if message.role:
+        put(_RECALL__ROLE, message.role)
+    if message.tasks:
+        schema.write_values(builder, _RECALL__TASKS, message.tasks)
+    if message.grace_ns:
+        put(_RECALL__GRACE_NS, message.grace_ns)
+
+
+_RECALLS = _FRAMEWORK.Recalls.schema.fields
+_RECALLS__RECALLS = _RECALLS["recalls"]
+
+
+def read_recalls(reader: Any) -> Recalls:
+    get = reader._get_by_field
+    return Recalls(
+        schema.read_structs(get(_RECALLS__RECALLS), read_recall, 4),
+    )
+
+
+def write_recalls(message: Recalls, builder: Any) -> None:
+    if message.recalls:
+        schema.write_structs(builder, _RECALLS__RECALLS, message.recalls, write_recall)
+
+
 _OFFERS = _FRAMEWORK.Offers.schema.fields
 _OFFERS__OFFERS = _OFFERS["offers"]
 
@@ -1266,6 +1313,7 @@ _FRAMEWORK_MESSAGE__OBSERVE = _FRAMEWORK_MESSAGE["observe"]
 _FRAMEWORK_MESSAGE__CLUSTER_VIEW = _FRAMEWORK_MESSAGE["clusterView"]
 _FRAMEWORK_MESSAGE__TRANSACT = _FRAMEWORK_MESSAGE["transact"]
 _FRAMEWORK_MESSAGE__TRANSACTED = _FRAMEWORK_MESSAGE["transacted"]
+_FRAMEWORK_MESSAGE__RECALLS = _FRAMEWORK_MESSAGE["recalls"]
 
 _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "subscribe": (_FRAMEWORK_MESSAGE__SUBSCRIBE, read_subscribe, 11),
@@ -1302,6 +1350,7 @@ _FRAMEWORK_MESSAGE_READERS: dict[str, schema.Arm[FrameworkMessage]] = {
     "clusterView": (_FRAMEWORK_MESSAGE__CLUSTER_VIEW, read_cluster_view, 3),
     "transact": (_FRAMEWORK_MESSAGE__TRANSACT, read_transact, 4),
     "transacted": (_FRAMEWORK_MESSAGE__TRANSACTED, read_transacted, 3),
+    "recalls": (_FRAMEWORK_MESSAGE__RECALLS, read_recalls, 1),
 }
 _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     Subscribe: (_FRAMEWORK_MESSAGE__SUBSCRIBE, write_subscribe),
@@ -1337,6 +1386,7 @@ _FRAMEWORK_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] =
     ClusterView: (_FRAMEWORK_MESSAGE__CLUSTER_VIEW, write_cluster_view),
     Transact: (_FRAMEWORK_MESSAGE__TRANSACT, write_transact),
     Transacted: (_FRAMEWORK_MESSAGE__TRANSACTED, write_transacted),
+    Recalls: (_FRAMEWORK_MESSAGE__RECALLS, write_recalls),
 }
 
 

@@ -556,6 +556,7 @@ _SET_POLICY__ROLE = _SET_POLICY["role"]
 _SET_POLICY__LEAST = _SET_POLICY["least"]
 _SET_POLICY__SHARERS = _SET_POLICY["sharers"]
 _SET_POLICY__IS_OPEN = _SET_POLICY["isOpen"]
+_SET_POLICY__RECLAIMS = _SET_POLICY["reclaims"]
 
 
 def read_set_policy(reader: Any) -> SetPolicy:
@@ -566,6 +567,7 @@ def read_set_policy(reader: Any) -> SetPolicy:
         schema.read_structs(get(_SET_POLICY__LEAST), read_quantity, 2),
         get(_SET_POLICY__SHARERS),
         get(_SET_POLICY__IS_OPEN),
+        get(_SET_POLICY__RECLAIMS),
     )
 
 
@@ -581,6 +583,8 @@ def write_set_policy(message: SetPolicy, builder: Any) -> None:
         put(_SET_POLICY__SHARERS, message.sharers)
     if message.is_open:
         put(_SET_POLICY__IS_OPEN, message.is_open)
+    if message.reclaims:
+        put(_SET_POLICY__RECLAIMS, message.reclaims)
 
 
 _LIST_POLICIES = _OPERATOR.ListPolicies.schema.fields
@@ -1489,6 +1493,7 @@ _POLICY_VIEW__ROLE = _POLICY_VIEW["role"]
 _POLICY_VIEW__LEAST = _POLICY_VIEW["least"]
 _POLICY_VIEW__SHARERS = _POLICY_VIEW["sharers"]
 _POLICY_VIEW__IS_OPEN = _POLICY_VIEW["isOpen"]
+_POLICY_VIEW__RECLAIMS = _POLICY_VIEW["reclaims"]
 
 
 def read_policy_view(reader: Any) -> PolicyView:
@@ -1498,6 +1503,7 @@ def read_policy_view(reader: Any) -> PolicyView:
         schema.read_structs(get(_POLICY_VIEW__LEAST), read_quantity, 2),
         get(_POLICY_VIEW__SHARERS),
         get(_POLICY_VIEW__IS_OPEN),
+        get(_POLICY_VIEW__RECLAIMS),
     )
 
 
@@ -1511,6 +1517,8 @@ def write_policy_view(message: PolicyView, builder: Any) -> None:
         put(_POLICY_VIEW__SHARERS, message.sharers)
     if message.is_open:
         put(_POLICY_VIEW__IS_OPEN, message.is_open)
+    if message.reclaims:
+        put(_POLICY_VIEW__RECLAIMS, message.reclaims)
 
 
 _ROLE_VIEW = _OPERATOR.RoleView.schema.fields

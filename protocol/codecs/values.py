@@ -396,6 +396,8 @@ _TASK_DESCRIPTION__REPLACES = _TASK_DESCRIPTION["replaces"]
 _TASK_DESCRIPTION__LIMITS = _TASK_DESCRIPTION["limits"]
 _TASK_DESCRIPTION__COMPLETION_NS = _TASK_DESCRIPTION["completionNs"]
 _TASK_DESCRIPTION__KILL_SIGNAL = _TASK_DESCRIPTION["killSignal"]
+_TASK_DESCRIPTION__PRIORITY = _TASK_DESCRIPTION["priority"]
+_TASK_DESCRIPTION__IS_PREEMPTIBLE = _TASK_DESCRIPTION["isPreemptible"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -415,6 +417,8 @@ def read_task_description(reader: Any) -> TaskDescription:
         read_resources(get(_TASK_DESCRIPTION__LIMITS)),
         get(_TASK_DESCRIPTION__COMPLETION_NS),
         get(_TASK_DESCRIPTION__KILL_SIGNAL),
+        get(_TASK_DESCRIPTION__PRIORITY),
+        get(_TASK_DESCRIPTION__IS_PREEMPTIBLE),
     )
 
 
@@ -450,6 +454,10 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         put(_TASK_DESCRIPTION__COMPLETION_NS, message.completion_ns)
     if message.kill_signal:
         put(_TASK_DESCRIPTION__KILL_SIGNAL, message.kill_signal)
+    if message.priority:
+        put(_TASK_DESCRIPTION__PRIORITY, message.priority)
+    if message.is_preemptible:
+        put(_TASK_DESCRIPTION__IS_PREEMPTIBLE, message.is_preemptible)
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

@@ -292,6 +292,19 @@ class AnswerInverse:
 
 
 @record
+class Recall:
+    agent_id: str = ""
+    role: str = ""
+    tasks: tuple[str, ...] = ()
+    grace_ns: int = 0
+
+
+@record
+class Recalls:
+    recalls: tuple[Recall, ...] = ()
+
+
+@record
 class Offers:
     offers: tuple[Offer, ...] = ()
 
@@ -369,4 +382,5 @@ FrameworkMessage: TypeAlias = (
     | ClusterView
     | Transact
     | Transacted
+    | Recalls
 )

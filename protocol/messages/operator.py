@@ -148,6 +148,7 @@ class SetPolicy:
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
     is_open: bool = False
+    reclaims: bool = False
 
 
 @record
@@ -402,6 +403,7 @@ class PolicyView:
     least: tuple[Quantity, ...] = ()
     sharers: int = 0
     is_open: bool = False
+    reclaims: bool = False
 
 
 @record

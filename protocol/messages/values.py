@@ -135,6 +135,8 @@ class TaskDescription:
     limits: Resources = EMPTY
     completion_ns: int = 0
     kill_signal: int = 0
+    priority: int = 0
+    is_preemptible: bool = False
 
 
 class TaskState(IntEnum):
@@ -175,6 +177,7 @@ class TaskReason(IntEnum):
     RESIZED = 18
     RESIZE_REFUSED = 19
     COMPLETION_TIME = 20
+    PREEMPTED = 21
 
 
 @record

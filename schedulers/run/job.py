@@ -44,6 +44,8 @@ class JobOptions:
     max_time: float = 0
     kill_grace: float = 0
     kill_signal: str = ""
+    preemptible: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ def make_job(options: JobOptions) -> Job:
         completion_ns=int(options.max_time * 1e9),
         kill_grace_ns=int(options.kill_grace * 1e9),
         kill_signal=_parse_signal(options.kill_signal),
+        priority=options.priority,
+        is_preemptible=options.preemptible,
     )
     ids = [f"{name}-{number}" for number in range(options.instances)]
     return Job(

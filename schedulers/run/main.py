@@ -81,6 +81,13 @@ def run(
             rich_help_panel=PANEL_NEEDS,
         ),
     ] = None,
+    preemptible: Annotated[
+        bool,
+        typer.Option("--preemptible", help="May be ended for a role with less than its share."),
+    ] = False,
+    priority: Annotated[
+        int, typer.Option(metavar="N", help="Of preemptible ones the lower goes first.")
+    ] = 0,
     role: Annotated[str, typer.Option(rich_help_panel=PANEL_LINK)] = "default",
     masters: Annotated[
         str,

@@ -83,6 +83,8 @@ def describe_status(status: TaskStatus) -> str:
         return f" on {status.agent_id}" + (f", pid {status.pid}" if status.pid else "")
     if status.state == TaskState.UNREACHABLE:
         return f": agent {status.agent_id} is silent; waiting for it (ctrl-C gives up)"
+    if status.reason == TaskReason.PREEMPTED:
+        return ": preempted for a role with less than its share"
     if status.message:
         return f": {status.message}"
     if status.signal:

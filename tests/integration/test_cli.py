@@ -123,7 +123,17 @@ def test_policy_is_remembered_until_it_is_removed(cluster: Cluster) -> None:
     ran = cluster.quorate("policy", "set", "heavy", "--least", "cpus:2;mem:1GiB")
     assert (ran.returncode, ran.stdout) == (0, "heavy: least cpus:2;mem:1GiB\n")
     shown = cluster.quorate("policy").stdout.split()
-    assert shown == ["ROLE", "LEAST", "SHARERS", "heavy", "cpus:2", "1", "mem:1GiB"]
+    assert shown == [
+        "ROLE",
+        "LEAST",
+        "RECLAIMS",
+        "SHARERS",
+        "heavy",
+        "cpus:2",
+        "-",
+        "1",
+        "mem:1GiB",
+    ]
     ran = cluster.quorate("policy", "remove", "heavy")
     assert (ran.returncode, ran.stdout) == (0, "heavy: no policy\n")
     assert "no policies" in cluster.quorate("policy").stderr

@@ -18,6 +18,7 @@ from master.core.effects import (
     SendLaunch,
     SendOffers,
     SendOperations,
+    SendRecalls,
     SendRescinded,
     SendResize,
     SendUpdates,
@@ -94,6 +95,11 @@ def tell_effect(names: Names, effect: Effect) -> Iterator[str]:
         case SendInverseRescinded():
             ids = " ".join(effect.offers)
             yield f"rescind inverse {names.framework(effect.framework_id)} {ids}"
+        case SendRecalls():
+            for recall in effect.recalls:
+                to = f"{names.framework(effect.framework_id)} {recall.agent_id}"
+                grace = f"grace={recall.grace_ns // 10**9}s"
+                yield f"ask back {to} {' '.join(recall.tasks)} role={recall.role} {grace}"
         case SendView():
             first = "first " if effect.view.is_first else ""
             for agent in effect.view.agents:

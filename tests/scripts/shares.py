@@ -26,6 +26,7 @@ class Shares:
         self.submit(SetQuota(words[0], guarantee, limit, "force" in words))
 
     def do_policy(self, words: list[str], options: Options) -> None:
-        """policy ROLE [least=cpus:1;mem:1GiB] [sharers=2] [open]; nothing: none"""
+        """policy ROLE [least=cpus:1;mem:1GiB] [sharers=2] [open] [reclaims]; nothing: none"""
         least = parse_quantities(options.get("least", ""))
-        self.submit(SetPolicy(words[0], least, int(options.get("sharers", "1")), "open" in words))
+        sharers = int(options.get("sharers", "1"))
+        self.submit(SetPolicy(words[0], least, sharers, "open" in words, "reclaims" in words))

@@ -19,12 +19,15 @@ def duration(text: str) -> int:
 
 
 def describe(task_id: str, words: Options) -> TaskDescription:
-    """Return a task: amounts, and `command=`, `grace=`, `replaces=`, `limits=` if they matter."""
+    """Return a task: amounts, and what matters of `command=`, `grace=`, `replaces=`, `limits=`,
+    `preemptible=PRIORITY`.
+    """
     spec = dict(words)
     command = spec.pop("command", "run")
     grace_ns = duration(spec.pop("grace", "0s"))
     replaces = spec.pop("replaces", "")
     limits = parse_resources(spec.pop("limits", ""))
+    priority = spec.pop("preemptible", "")
     resources = resources_of(spec)
     return TaskDescription(
         task_id=task_id,
@@ -33,6 +36,8 @@ def describe(task_id: str, words: Options) -> TaskDescription:
         kill_grace_ns=grace_ns,
         replaces=replaces,
         limits=limits,
+        priority=int(priority or 0),
+        is_preemptible=bool(priority),
     )
 
 

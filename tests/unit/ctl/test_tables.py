@@ -85,6 +85,7 @@ fw-1/t2           KILLED   sig 15                           -     -       -   0s
         (TaskState.FAILED, TaskReason.FETCH_FAILED, "fetch"),
         (TaskState.FAILED, TaskReason.MEMORY_LIMIT, "memory"),
         (TaskState.KILLED, TaskReason.KILLED_BY_OPERATOR, "killed"),
+        (TaskState.KILLED, TaskReason.PREEMPTED, "preempt"),
         (TaskState.LOST, TaskReason.AGENT_FORGOT, "lost"),
         (TaskState.ERROR, TaskReason.INVALID_TASK, "invalid"),
     ],

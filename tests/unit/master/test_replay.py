@@ -72,6 +72,7 @@ class Chaos:
             kill_resend_ns=90 * DAY_NS,
             update_resend_ns=90 * DAY_NS,
             offer_timeout_ns=5 * DAY_NS,
+            reclaim_look_ns=DAY_NS,
             tick_alarms_max=4,
         )
         self.leader = Leader.with_settings(quiet)
@@ -129,7 +130,12 @@ class Chaos:
         chosen = offers[a % len(offers) :][: 1 + b % 2] if offers else []
         owner = chosen[0].framework_id if chosen else self._framework(a)
         operations: list[Operation] = [
-            LaunchTask(description(f"t{(b + n) % 9}", DEMANDS[(c + n) % 4]))
+            LaunchTask(
+                replace(
+                    description(f"t{(b + n) % 9}", DEMANDS[(c + n) % 4]),
+                    is_preemptible=bool(a % 2),
+                )
+            )
             for n in range(1 + c % 2)
         ]
         operations += [KillTask(f"t{a % 9}")] * (b % 2)
@@ -186,7 +192,7 @@ class Chaos:
 
     def policy(self, a: int, b: int, c: int) -> None:
         least = {"cpus": b % 4 * 500} if a % 2 else {}
-        self.leader.submit(SetPolicy(ROLES[a % 3], least, c % 4, b % 7 == 0))
+        self.leader.submit(SetPolicy(ROLES[a % 3], least, c % 4, b % 7 == 0, a % 2 == 0))
 
     def observe(self, a: int, b: int, c: int) -> None:
         self.leader.submit(ObserveCluster(self._framework(a), Observe(1, ROLES[b % 3])))

@@ -9,7 +9,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from protocol.links import LinkPace
-from protocol.messages.framework import ClusterView, InverseOffer, Offer, Transacted
+from protocol.messages.framework import ClusterView, InverseOffer, Offer, Recall, Transacted
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from schedulers import Driver, Framework, Scheduler
 from tests.unit.schedulers.fake_master import FakeMaster
@@ -58,6 +58,9 @@ class Diary(Scheduler):
 
     def refused(self, driver: Driver, call: int, reason: str, text: str) -> None:
         self.write("refused", call, reason)
+
+    def asked_back(self, driver: Driver, recalls: Sequence[Recall]) -> None:
+        self.write("asked_back", tuple(recalls))
 
     def viewed(self, driver: Driver, view: ClusterView) -> None:
         self.write("viewed", view)

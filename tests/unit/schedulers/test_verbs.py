@@ -10,6 +10,8 @@ from protocol.messages.framework import (
     InverseRescinded,
     Observe,
     Placement,
+    Recall,
+    Recalls,
     Request,
     ResizeTask,
     Subscribe,
@@ -103,5 +105,14 @@ def test_driver_repeats_what_it_wants_to_the_next_leader() -> None:
         assert (await stage.master.hear(Request)).wants == (Want(count=3),)
         stage.master.cut()
         await stage.master.hear(Request, 2)
+
+    play(act)
+
+
+def test_driver_passes_on_what_is_asked_back() -> None:
+    async def act(stage: Stage) -> None:
+        recall = Recall("a1", "default", ("t1", "t2"), 10_000_000_000)
+        stage.master.say(Recalls((recall,)))
+        assert await stage.told("asked_back") == ("asked_back", (recall,))
 
     play(act)
