@@ -413,7 +413,7 @@ _CHECKPOINT_EVENT__VOLUME_WIPED = _CHECKPOINT_EVENT["volumeWiped"]
 _CHECKPOINT_EVENT_READERS: dict[str, schema.Arm[CheckpointEvent]] = {
     "agentNamed": (_CHECKPOINT_EVENT__AGENT_NAMED, read_agent_named, 1),
     "bootNoted": (_CHECKPOINT_EVENT__BOOT_NOTED, read_boot_noted, 1),
-    "taskAccepted": (_CHECKPOINT_EVENT__TASK_ACCEPTED, read_task_accepted, 25),
+    "taskAccepted": (_CHECKPOINT_EVENT__TASK_ACCEPTED, read_task_accepted, 29),
     "stateChanged": (_CHECKPOINT_EVENT__STATE_CHANGED, read_state_changed, 12),
     "statusAcknowledged": (_CHECKPOINT_EVENT__STATUS_ACKNOWLEDGED, read_status_acknowledged, 4),
     "killAccepted": (_CHECKPOINT_EVENT__KILL_ACCEPTED, read_kill_accepted, 5),

@@ -1300,7 +1300,7 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "rolesRevived": (_EVENT__ROLES_REVIVED, read_roles_revived, 2),
     "agentAdmitted": (_EVENT__AGENT_ADMITTED, read_agent_admitted, 13),
     "agentUnreachable": (_EVENT__AGENT_UNREACHABLE, read_agent_unreachable, 1),
-    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 26),
+    "taskLaunched": (_EVENT__TASK_LAUNCHED, read_task_launched, 30),
     "taskUpdated": (_EVENT__TASK_UPDATED, read_task_updated, 12),
     "updateAcknowledged": (_EVENT__UPDATE_ACKNOWLEDGED, read_update_acknowledged, 4),
     "killRequested": (_EVENT__KILL_REQUESTED, read_kill_requested, 4),

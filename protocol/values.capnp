@@ -47,6 +47,13 @@ struct Variable { name @0 :Text; value @1 :Text; }          # of a task's enviro
 
 struct Uri { value @0 :Text; extract @1 :Bool; executable @2 :Bool; filename @3 :Text; }
 
+struct ServicePort { number @0 :UInt16; name @1 :Text; protocol @2 :Text; }   # protocol: tcp or udp
+struct Discovery {                # how others find what a task serves; masters carry it and say where the task is
+  name @0 :Text;                  # of the service; empty: it serves nothing
+  visibility @1 :Text;            # framework, cluster or external: who is meant to find it
+  ports @2 :List(ServicePort);
+}
+
 struct TaskDescription {
   taskId @0 :Text;                # chosen by the framework, unique in it
   name @1 :Text;
@@ -64,6 +71,7 @@ struct TaskDescription {
   killSignal @13 :UInt16;         # what asks it to end, SIGKILL follows after the grace; 0: SIGTERM
   priority @14 :Int32;            # among preemptible tasks: the lower goes first
   isPreemptible @15 :Bool;        # it may be ended for a role that has less than its share
+  discovery @16 :Discovery;
 }
 
 enum TaskState {

@@ -33,6 +33,9 @@ MOUNTS_MAX = 16  # of one task
 MOUNT_CHARACTERS_MAX = 256
 COMPLETION_MAX_NS = 10 * 365 * DAY_NS
 SIGNAL_MAX = 64
+VISIBILITIES = ("framework", "cluster", "external")
+PROTOCOLS = ("tcp", "udp")
+SERVICE_PORTS_MAX = 64
 ROLE_OF_ALL = "*"
 ROLE_DEPTH_MAX = 8
 STATIC_MAX = 64  # roles that one agent's configuration reserves for
@@ -122,6 +125,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_mounts(description)
         or _check_replaces(description)
         or _check_signal(description)
+        or _check_discovery(description)
         or _check_limits(description)
         or check_texts((("name", description.name), ("user", description.user)))
         or check_duration("kill grace", description.kill_grace_ns, settings.grace_max_ns)
@@ -204,6 +208,10 @@ def weigh_description(description: TaskDescription) -> int:
     """Return about how many bytes it takes in a message or in the log, rather more than fewer."""
     texts = [description.task_id, description.name, description.user, *description.command]
     texts.append(description.replaces)
+    discovery = description.discovery
+    texts += (discovery.name, discovery.visibility)
+    for port in discovery.ports:
+        texts += (port.name, port.protocol)
     for uri in description.uris:
         texts += (uri.value, uri.filename)
     for variable in description.environment:
@@ -280,6 +288,28 @@ def _check_signal(description: TaskDescription) -> Refused | None:
         return None
     text = f"task {description.task_id} is to be ended by signal {description.kill_signal}: "
     return Refused(Reason.BAD_DESCRIPTION, f"{text}there are 1 to {SIGNAL_MAX}")
+
+
+def _check_discovery(description: TaskDescription) -> Refused | None:
+    """Check what others shall find: names and words that can stand in a directory."""
+    discovery = description.discovery
+    if not discovery.name:
+        fault = "it names no service" if discovery.visibility or discovery.ports else None
+    else:
+        fault = check_id(discovery.name)
+    if discovery.name and discovery.visibility not in VISIBILITIES:
+        fault = f"visibility {discovery.visibility[:40]!r} is none of {', '.join(VISIBILITIES)}"
+    for port in discovery.ports[:SERVICE_PORTS_MAX]:
+        if port.protocol not in PROTOCOLS or not port.number:
+            fault = (
+                f"port {port.number} {port.protocol[:40]!r} is no port of {' or '.join(PROTOCOLS)}"
+            )
+        elif port.name and (wrong := check_id(port.name)):
+            fault = f"port {port.number} is named {port.name[:40]!r}: {wrong}"
+    if fault:
+        text = f"discovery of task {description.task_id}: {fault}"
+        return Refused(Reason.BAD_DESCRIPTION, text)
+    return check_count("ports in a discovery", len(discovery.ports), SERVICE_PORTS_MAX)
 
 
 def _check_limits(description: TaskDescription) -> Refused | None:

@@ -16,7 +16,7 @@ from protocol.messages.operator import (
     VolumeView,
     WindowView,
 )
-from protocol.messages.values import Quantity
+from protocol.messages.values import Discovery, Quantity
 from protocol.resources import Resources
 from rlog.spaces.views import SpaceView
 
@@ -123,8 +123,20 @@ def plain_task(view: TaskView) -> Plain:
         "resources": plain_resources(view.description.resources),
         "wanted": plain_resources(view.wanted) or None,
         "limits": plain_resources(view.description.limits) or None,
+        "labels": {each.name: each.value for each in view.description.labels},
+        "discovery": _plain_discovery(view.description.discovery),
         "launched_ns": view.launched_ns,
         "stamp_ns": status.stamp_ns,
+    }
+
+
+def _plain_discovery(discovery: Discovery) -> Plain | None:
+    if not discovery.name:
+        return None
+    return {
+        "name": discovery.name,
+        "visibility": discovery.visibility,
+        "ports": [asdict(port) for port in discovery.ports],
     }
 
 

@@ -259,7 +259,7 @@ _LAUNCH_TASKS__LAUNCHES = _LAUNCH_TASKS["launches"]
 def read_launch_tasks(reader: Any) -> LaunchTasks:
     get = reader._get_by_field
     return LaunchTasks(
-        schema.read_structs(get(_LAUNCH_TASKS__LAUNCHES), read_launch, 25),
+        schema.read_structs(get(_LAUNCH_TASKS__LAUNCHES), read_launch, 29),
     )
 
 

@@ -201,7 +201,7 @@ _EXECUTOR_MESSAGE__SHUTDOWN_EXECUTOR = _EXECUTOR_MESSAGE["shutdownExecutor"]
 _EXECUTOR_MESSAGE_READERS: dict[str, schema.Arm[ExecutorMessage]] = {
     "subscribeExecutor": (_EXECUTOR_MESSAGE__SUBSCRIBE_EXECUTOR, read_subscribe_executor, 4),
     "executorSubscribed": (_EXECUTOR_MESSAGE__EXECUTOR_SUBSCRIBED, read_executor_subscribed, 2),
-    "launchInExecutor": (_EXECUTOR_MESSAGE__LAUNCH_IN_EXECUTOR, read_launch_in_executor, 22),
+    "launchInExecutor": (_EXECUTOR_MESSAGE__LAUNCH_IN_EXECUTOR, read_launch_in_executor, 26),
     "killInExecutor": (_EXECUTOR_MESSAGE__KILL_IN_EXECUTOR, read_kill_in_executor, 2),
     "executorStatus": (_EXECUTOR_MESSAGE__EXECUTOR_STATUS, read_executor_status, 11),
     "executorAcknowledge": (_EXECUTOR_MESSAGE__EXECUTOR_ACKNOWLEDGE, read_executor_acknowledge, 2),

@@ -388,7 +388,7 @@ _OPERATION__RESIZE_VOLUME = _OPERATION["resizeVolume"]
 _OPERATION__DESTROY_VOLUME = _OPERATION["destroyVolume"]
 
 _OPERATION_READERS: dict[str, schema.Arm[Operation]] = {
-    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 22),
+    "launchTask": (_OPERATION__LAUNCH_TASK, read_launch_task, 26),
     "killTask": (_OPERATION__KILL_TASK, read_kill_task, 2),
     "reserve": (_OPERATION__RESERVE, read_reserve, 11),
     "unreserve": (_OPERATION__UNRESERVE, read_unreserve, 6),
@@ -656,7 +656,7 @@ def read_placement(reader: Any) -> Placement:
     return Placement(
         get(_PLACEMENT__AGENT_ID),
         get(_PLACEMENT__VERSION),
-        schema.read_structs(get(_PLACEMENT__LAUNCHES), read_task_description, 20),
+        schema.read_structs(get(_PLACEMENT__LAUNCHES), read_task_description, 24),
     )
 
 

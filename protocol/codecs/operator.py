@@ -1725,7 +1725,7 @@ def read_tasks(reader: Any) -> Tasks:
     get = reader._get_by_field
     return Tasks(
         get(_TASKS__CALL),
-        schema.read_structs(get(_TASKS__TASKS), read_task_view, 41),
+        schema.read_structs(get(_TASKS__TASKS), read_task_view, 45),
         get(_TASKS__IS_MORE),
     )
 

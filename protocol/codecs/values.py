@@ -9,6 +9,7 @@ from protocol.messages.values import (
     Attribute,
     Constraint,
     ContainerUsage,
+    Discovery,
     Draw,
     Label,
     Mount,
@@ -16,6 +17,7 @@ from protocol.messages.values import (
     OperationStatus,
     Quantity,
     Reservation,
+    ServicePort,
     StaticReservation,
     TaskDescription,
     TaskReason,
@@ -381,6 +383,56 @@ def write_uri(message: Uri, builder: Any) -> None:
         put(_URI__FILENAME, message.filename)
 
 
+_SERVICE_PORT = _VALUES.ServicePort.schema.fields
+_SERVICE_PORT__NUMBER = _SERVICE_PORT["number"]
+_SERVICE_PORT__NAME = _SERVICE_PORT["name"]
+_SERVICE_PORT__PROTOCOL = _SERVICE_PORT["protocol"]
+
+
+def read_service_port(reader: Any) -> ServicePort:
+    get = reader._get_by_field
+    return ServicePort(
+        get(_SERVICE_PORT__NUMBER),
+        get(_SERVICE_PORT__NAME),
+        get(_SERVICE_PORT__PROTOCOL),
+    )
+
+
+def write_service_port(message: ServicePort, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.number:
+        put(_SERVICE_PORT__NUMBER, message.number)
+    if message.name:
+        put(_SERVICE_PORT__NAME, message.name)
+    if message.protocol:
+        put(_SERVICE_PORT__PROTOCOL, message.protocol)
+
+
+_DISCOVERY = _VALUES.Discovery.schema.fields
+_DISCOVERY__NAME = _DISCOVERY["name"]
+_DISCOVERY__VISIBILITY = _DISCOVERY["visibility"]
+_DISCOVERY__PORTS = _DISCOVERY["ports"]
+
+
+def read_discovery(reader: Any) -> Discovery:
+    get = reader._get_by_field
+    return Discovery(
+        get(_DISCOVERY__NAME),
+        get(_DISCOVERY__VISIBILITY),
+        schema.read_structs(get(_DISCOVERY__PORTS), read_service_port, 3),
+    )
+
+
+def write_discovery(message: Discovery, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_DISCOVERY__NAME, message.name)
+    if message.visibility:
+        put(_DISCOVERY__VISIBILITY, message.visibility)
+    if message.ports:
+        schema.write_structs(builder, _DISCOVERY__PORTS, message.ports, write_service_port)
+
+
 _TASK_DESCRIPTION = _VALUES.TaskDescription.schema.fields
 _TASK_DESCRIPTION__TASK_ID = _TASK_DESCRIPTION["taskId"]
 _TASK_DESCRIPTION__NAME = _TASK_DESCRIPTION["name"]
@@ -398,6 +450,7 @@ _TASK_DESCRIPTION__COMPLETION_NS = _TASK_DESCRIPTION["completionNs"]
 _TASK_DESCRIPTION__KILL_SIGNAL = _TASK_DESCRIPTION["killSignal"]
 _TASK_DESCRIPTION__PRIORITY = _TASK_DESCRIPTION["priority"]
 _TASK_DESCRIPTION__IS_PREEMPTIBLE = _TASK_DESCRIPTION["isPreemptible"]
+_TASK_DESCRIPTION__DISCOVERY = _TASK_DESCRIPTION["discovery"]
 
 
 def read_task_description(reader: Any) -> TaskDescription:
@@ -419,6 +472,7 @@ def read_task_description(reader: Any) -> TaskDescription:
         get(_TASK_DESCRIPTION__KILL_SIGNAL),
         get(_TASK_DESCRIPTION__PRIORITY),
         get(_TASK_DESCRIPTION__IS_PREEMPTIBLE),
+        read_discovery(get(_TASK_DESCRIPTION__DISCOVERY)),
     )
 
 
@@ -458,6 +512,7 @@ def write_task_description(message: TaskDescription, builder: Any) -> None:
         put(_TASK_DESCRIPTION__PRIORITY, message.priority)
     if message.is_preemptible:
         put(_TASK_DESCRIPTION__IS_PREEMPTIBLE, message.is_preemptible)
+    write_discovery(message.discovery, builder._init_by_field(_TASK_DESCRIPTION__DISCOVERY))
 
 
 def encode_task_description(message: TaskDescription) -> bytes:

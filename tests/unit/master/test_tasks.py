@@ -14,10 +14,20 @@ from master.core.settings import SECOND_NS, Settings
 from master.core.tasks import KillTasks, ReconcileTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
 from master.core.validity import weigh_description
+from master.core.view import view_tasks
+from master.ctl.objects import plain_task
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId
 from protocol.messages.framework import Accept, Acknowledgement, Decline, KillTask, LaunchTask
-from protocol.messages.values import Label, TaskDescription, TaskState, Uri, Variable
+from protocol.messages.values import (
+    Discovery,
+    Label,
+    ServicePort,
+    TaskDescription,
+    TaskState,
+    Uri,
+    Variable,
+)
 from protocol.resources import Resources
 from tests.unit.master.leader import (
     Leader,
@@ -31,6 +41,11 @@ from tests.unit.master.leader import (
 
 F1 = FrameworkId("fw-1")
 GOOD = description()
+PORT = (ServicePort(80, "http", "tcp"),)
+
+
+def serving(*ports: ServicePort) -> Discovery:
+    return Discovery("db", "cluster", ports)
 
 
 def leader_with_offer(settings: Settings | None = None) -> Leader:
@@ -63,6 +78,13 @@ def leader_with_offer(settings: Settings | None = None) -> Leader:
         (replace(GOOD, user="x" * 300), Reason.BAD_NAME),
         (replace(GOOD, kill_grace_ns=-1), Reason.BAD_DURATION),
         (replace(GOOD, kill_signal=65), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=Discovery("a b", "cluster")), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=Discovery("db", "world")), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=Discovery("", "cluster")), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=serving(ServicePort(0, "http", "tcp"))), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=serving(ServicePort(80, "a b", "tcp"))), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=serving(ServicePort(80, "", "sctp"))), Reason.BAD_DESCRIPTION),
+        (replace(GOOD, discovery=serving(*PORT * 65)), Reason.TOO_MANY),
         (replace(GOOD, completion_ns=-1), Reason.BAD_DURATION),
         (replace(GOOD, completion_ns=2**62), Reason.BAD_DURATION),
         (replace(GOOD, replaces="a b"), Reason.BAD_ID),
@@ -173,3 +195,17 @@ def test_launch_runs_as_the_frameworks_user_unless_the_task_names_one() -> None:
     assert isinstance(outcome, Decision)
     users = [launch.user for effect in outcome.effects for launch in effect.launches]  # type: ignore[union-attr]
     assert users == ["alice", "bob"]
+
+
+def test_discovery_of_a_task_is_listed_with_where_it_is() -> None:
+    leader = leader_with_offer()
+    wanted = replace(GOOD, discovery=serving(*PORT), labels=(Label("tier", "1"),))
+    leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], wanted)))
+    [view] = view_tasks(leader.state, is_all=False)
+    plain = plain_task(view)
+    assert plain["discovery"] == {
+        "name": "db",
+        "visibility": "cluster",
+        "ports": [{"number": 80, "name": "http", "protocol": "tcp"}],
+    }
+    assert (plain["labels"], plain["agent_hostname"]) == ({"tier": "1"}, "a1.example")
