@@ -8,10 +8,11 @@ from master.core.absence import LiftGuard, survey, view_guard
 from master.core.agents import AgentUnlinked, RegisterAgent
 from master.core.effects import Effect, SendUpdates, TellHeld
 from master.core.frameworks import SubscribeFramework
+from master.core.invariants import check
 from master.core.leadership import Tick
 from master.core.offers import AcceptOffers
 from master.core.settings import SECOND_NS, Settings
-from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from master.core.updates import PENDING_MAX, AcknowledgeUpdates, UpdateStatuses
 from protocol.decision import Decision
 from protocol.ids import AgentId, FrameworkId, task_key
 from protocol.messages.agent import RegisterAgent as Registration
@@ -190,3 +191,35 @@ def test_held_agents_cost_a_leader_few_turns() -> None:
     leader.advance(60 * SECOND_NS)
     assert len(leader.outcomes) - before <= 31
     assert leader.submit(Tick()) is not None
+
+
+def test_agent_that_flaps_costs_no_log_and_no_memory() -> None:
+    leader = service()
+    entries = len(leader.log)
+    alarms = len(leader.state.soft.alarms.heap)
+    task = leader.state.tasks[task_key(F1, "on-a0")]
+    running = status(task.task_id, launch=task.launch)
+    leader.is_checking = False
+    for _ in range(300):
+        unlink(leader, 0)
+        leader.advance(5 * SECOND_NS)
+        register(leader, 0, "boot-1", running)
+        leader.advance(5 * SECOND_NS)
+    check(leader.state)
+    assert len(leader.log) == entries
+    assert len(leader.state.soft.alarms.heap) <= alarms + 10
+    assert leader.state.soft.overdue == {}
+
+
+def test_agent_that_comes_and_goes_for_longer_leaves_bounded_news() -> None:
+    leader = service()
+    task = leader.state.tasks[task_key(F1, "on-a0")]
+    running = status(task.task_id, launch=task.launch)
+    leader.is_checking = False
+    for _ in range(40):
+        unlink(leader, 0)
+        leader.advance(11 * SECOND_NS)
+        register(leader, 0, "boot-1", running)
+    check(leader.state)
+    assert len(task.pending) == PENDING_MAX
+    assert [task.pending[-1].state, task.status.state] == 2 * [TaskState.RUNNING]
