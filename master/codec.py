@@ -12,6 +12,8 @@ from master.core.events import (
     AgentRemoved,
     AgentUnreachable,
     Batch,
+    BookingRemoved,
+    BookingSet,
     ClusterFounded,
     DrainBegun,
     Event,
@@ -51,6 +53,7 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_booking,
     read_draw,
     read_label,
     read_quantity,
@@ -58,6 +61,7 @@ from protocol.codecs.values import (
     read_static_reservation,
     read_task_description,
     write_attribute,
+    write_booking,
     write_draw,
     write_label,
     write_quantity,
@@ -937,6 +941,38 @@ def write_operation_acknowledged(message: OperationAcknowledged, builder: Any) -
         put(_OPERATION_ACKNOWLEDGED__OPERATION_ID, message.operation_id)
 
 
+_BOOKING_SET = _EVENTS.BookingSet.schema.fields
+_BOOKING_SET__BOOKING = _BOOKING_SET["booking"]
+
+
+def read_booking_set(reader: Any) -> BookingSet:
+    get = reader._get_by_field
+    return BookingSet(
+        read_booking(get(_BOOKING_SET__BOOKING)),
+    )
+
+
+def write_booking_set(message: BookingSet, builder: Any) -> None:
+    write_booking(message.booking, builder._init_by_field(_BOOKING_SET__BOOKING))
+
+
+_BOOKING_REMOVED = _EVENTS.BookingRemoved.schema.fields
+_BOOKING_REMOVED__BOOKING_ID = _BOOKING_REMOVED["bookingId"]
+
+
+def read_booking_removed(reader: Any) -> BookingRemoved:
+    get = reader._get_by_field
+    return BookingRemoved(
+        get(_BOOKING_REMOVED__BOOKING_ID),
+    )
+
+
+def write_booking_removed(message: BookingRemoved, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.booking_id:
+        put(_BOOKING_REMOVED__BOOKING_ID, message.booking_id)
+
+
 _AGENT_REMOVED = _EVENTS.AgentRemoved.schema.fields
 _AGENT_REMOVED__AGENT_ID = _AGENT_REMOVED["agentId"]
 
@@ -1290,6 +1326,8 @@ _EVENT__WINDOW_BEGUN = _EVENT["windowBegun"]
 _EVENT__WINDOW_ENDED = _EVENT["windowEnded"]
 _EVENT__RESIZE_ORDERED = _EVENT["resizeOrdered"]
 _EVENT__RESIZE_SETTLED = _EVENT["resizeSettled"]
+_EVENT__BOOKING_SET = _EVENT["bookingSet"]
+_EVENT__BOOKING_REMOVED = _EVENT["bookingRemoved"]
 
 _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "leadershipTaken": (_EVENT__LEADERSHIP_TAKEN, read_leadership_taken, 2),
@@ -1339,6 +1377,8 @@ _EVENT_READERS: dict[str, schema.Arm[Event]] = {
     "windowEnded": (_EVENT__WINDOW_ENDED, read_window_ended, 2),
     "resizeOrdered": (_EVENT__RESIZE_ORDERED, read_resize_ordered, 7),
     "resizeSettled": (_EVENT__RESIZE_SETTLED, read_resize_settled, 4),
+    "bookingSet": (_EVENT__BOOKING_SET, read_booking_set, 16),
+    "bookingRemoved": (_EVENT__BOOKING_REMOVED, read_booking_removed, 1),
 }
 _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     LeadershipTaken: (_EVENT__LEADERSHIP_TAKEN, write_leadership_taken),
@@ -1388,6 +1428,8 @@ _EVENT_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     WindowEnded: (_EVENT__WINDOW_ENDED, write_window_ended),
     ResizeOrdered: (_EVENT__RESIZE_ORDERED, write_resize_ordered),
     ResizeSettled: (_EVENT__RESIZE_SETTLED, write_resize_settled),
+    BookingSet: (_EVENT__BOOKING_SET, write_booking_set),
+    BookingRemoved: (_EVENT__BOOKING_REMOVED, write_booking_removed),
 }
 
 

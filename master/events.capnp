@@ -36,6 +36,8 @@ struct VolumeSettled { agentId @0 :Text; volume @1 :Text; sizeBytes @2 :UInt64; 
 struct VolumeGone { agentId @0 :Text; volume @1 :Text; }           # its agent has nothing of it any more
 struct OperationUpdated { status @0 :V.OperationStatus; }
 struct OperationAcknowledged { frameworkId @0 :Text; operationId @1 :Text; }
+struct BookingSet { booking @0 :V.Booking; }       # or the next window of one that is known
+struct BookingRemoved { bookingId @0 :Text; }
 struct AgentRemoved { agentId @0 :Text; }      # forgotten; its tasks are gone
 struct AgentDeactivated { agentId @0 :Text; by @1 :Text; }               # nothing of it is offered; its tasks run on
 struct AgentActivated { agentId @0 :Text; by @1 :Text; }                 # neither deactivated nor draining any more
@@ -73,5 +75,6 @@ struct Event { union {
   operationUpdated @41 :OperationUpdated; operationAcknowledged @42 :OperationAcknowledged;
   windowScheduled @43 :WindowScheduled; windowBegun @44 :WindowBegun; windowEnded @45 :WindowEnded;
   resizeOrdered @46 :ResizeOrdered; resizeSettled @47 :ResizeSettled;
+  bookingSet @48 :BookingSet; bookingRemoved @49 :BookingRemoved;
 } }
 struct Batch { stampNs @0 :Int64; events @1 :List(Event); }

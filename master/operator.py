@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from master.core import view
 from master.core.draft import Said
-from master.core.holdings_view import view_reservations, view_volumes
+from master.core.holdings_view import view_bookings, view_reservations, view_volumes
 from master.core.machine import Command
 from master.core.state import State
 from master.probes import MasterProbe
@@ -19,6 +19,7 @@ from protocol.errors import Fault, Malformed
 from protocol.messages.link import Leader
 from protocol.messages.operator import (
     Agents,
+    Bookings,
     Done,
     Explain,
     Explanation,
@@ -27,6 +28,7 @@ from protocol.messages.operator import (
     Frameworks,
     GuardView,
     ListAgents,
+    ListBookings,
     ListFrameworks,
     ListOffers,
     ListPolicies,
@@ -63,6 +65,7 @@ List: TypeAlias = (
     | ListReservations
     | ListVolumes
     | ListWindows
+    | ListBookings
 )
 Page: TypeAlias = (
     Agents
@@ -75,6 +78,7 @@ Page: TypeAlias = (
     | Reservations
     | Volumes
     | Windows
+    | Bookings
 )
 
 
@@ -210,6 +214,8 @@ def list_views(state: State, request: List) -> Sequence[Any]:
             return view_volumes(state, page)
         case ListWindows():
             return view.view_windows(state, page)
+        case ListBookings():
+            return view_bookings(state, page)
 
 
 def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
@@ -236,6 +242,8 @@ def page_of(request: List, views: Sequence[Any], items_max: int) -> Page:
             return Volumes(request.call, items, is_more)
         case ListWindows():
             return Windows(request.call, items, is_more)
+        case ListBookings():
+            return Bookings(request.call, items, is_more)
 
 
 def _send_page(peer: Link, request: List, views: Sequence[Any]) -> None:

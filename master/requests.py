@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from master.core.absence import LiftGuard
+from master.core.bookings import RemoveBooking, SetBooking
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
@@ -29,8 +30,10 @@ from protocol.messages.operator import DeclareGone as DeclareGoneCall
 from protocol.messages.operator import DrainAgent as DrainCall
 from protocol.messages.operator import EndWindow as EndWindowCall
 from protocol.messages.operator import LiftGuard as LiftGuardCall
+from protocol.messages.operator import RemoveBooking as RemoveBookingCall
 from protocol.messages.operator import ReserveByOperator as ReserveCall
 from protocol.messages.operator import ScheduleWindow as ScheduleWindowCall
+from protocol.messages.operator import SetBooking as SetBookingCall
 from protocol.messages.operator import SetPolicy as SetPolicyCall
 from protocol.messages.operator import SetQuota as SetQuotaCall
 from protocol.messages.operator import SetWeight as SetWeightCall
@@ -48,6 +51,8 @@ Change: TypeAlias = (
     | ReserveCall
     | UnreserveCall
     | ChangeVolume
+    | SetBookingCall
+    | RemoveBookingCall
     | LiftGuardCall
     | ScheduleWindowCall
     | EndWindowCall
@@ -85,6 +90,10 @@ def command_of(request: Change, peer: Link) -> Command:
         case UnreserveCall():
             name, resources = request.reservation, request.resources
             return UnreserveByOperator(request.agent_id, name, resources, request.when_free)
+        case SetBookingCall():
+            return SetBooking(request.booking, peer.principal)
+        case RemoveBookingCall():
+            return RemoveBooking(request.booking_id)
         case ChangeVolume():
             return ChangeVolumeByOperator(request, peer.principal)
         case ScheduleWindowCall():

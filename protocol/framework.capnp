@@ -75,6 +75,7 @@ struct Offer {
   volumes @8 :List(V.Volume);         # not in `resources`
   isShared @9 :Bool;              # others may be offered the same: the first accept has it
   unavailableNs @10 :Int64; availableNs @11 :Int64;   # when its agent is going to be emptied, and when it is back; 0: not known
+  bookings @12 :List(V.Announcement);  # of the agent, for other roles, that have begun to be announced
 }
 struct InverseOffer {                                 # please have nothing on this agent at that time
   offerId @0 :Text; agentId @1 :Text; hostname @2 :Text;

@@ -23,6 +23,9 @@ struct ChangeVolume {
   call @0 :UInt64; agentId @1 :Text; volume @2 :Text; verb @3 :Text; reservation @4 :Text; sizeBytes @5 :UInt64;   # verb: create, resize, destroy
   isShared @6 :Bool; plan @7 :Bool;
 }
+struct ListBookings { call @0 :UInt64; after @1 :Text; }
+struct SetBooking { call @0 :UInt64; booking @1 :V.Booking; plan @2 :Bool; }
+struct RemoveBooking { call @0 :UInt64; bookingId @1 :Text; }
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct ResizeTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; resources @3 :V.Resources; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
@@ -85,6 +88,7 @@ struct QuotaView { role @0 :Text; guarantee @1 :List(V.Quantity); limit @2 :List
 struct PolicyView { role @0 :Text; least @1 :List(V.Quantity); sharers @2 :UInt32; isOpen @3 :Bool; reclaims @4 :Bool; }   # sharers: how many may be offered the same at once; isOpen: transactions, no offers; reclaims: preemptible tasks are ended for it
 struct RoleView { role @0 :Text; weightMilli @1 :Int64; frameworks @2 :UInt32; allocated @3 :V.Resources; dominantShareMillionths @4 :Int64; dominantResource @5 :Text;
   wanted @6 :List(V.Quantity); wantedTasks @7 :UInt64; }       # wanted: asked for and not offered yet; by its frameworks, and those below it
+struct BookingView { booking @0 :V.Booking; state @1 :Text; agents @2 :UInt32; wanted @3 :V.Resources; reserved @4 :V.Resources; }   # state: waiting, announced, open
 struct ReservationView {
   agentId @0 :Text; hostname @1 :Text; reservation @2 :V.Reservation; allocated @3 :V.Resources; offered @4 :V.Resources;
   state @5 :Text; madeNs @6 :Int64;                            # state: static, dynamic, ending
@@ -104,6 +108,7 @@ struct ZoneView { zone @0 :Text; agents @1 :UInt32; absent @2 :UInt32; isHeld @3
 struct GuardView { call @0 :UInt64; zones @1 :List(ZoneView); waiting @2 :UInt32; liftedUntilNs @3 :Int64; }   # waiting: agents that are silent for too long
 struct Volumes { call @0 :UInt64; volumes @1 :List(VolumeView); isMore @2 :Bool; }
 struct Windows { call @0 :UInt64; windows @1 :List(WindowView); isMore @2 :Bool; }
+struct Bookings { call @0 :UInt64; bookings @1 :List(BookingView); isMore @2 :Bool; }
 struct Finding { about @0 :Text; reason @1 :Text; text @2 :Text; count @3 :UInt32; examples @4 :List(Text); }   # count and examples: of agents, or of those before it
 struct Explanation { call @0 :UInt64; findings @1 :List(Finding); }
 struct Done { call @0 :UInt64; text @1 :Text; }
@@ -138,4 +143,5 @@ struct OperatorMessage { union {
   listVolumes @49 :ListVolumes; volumes @50 :Volumes; changeVolume @51 :ChangeVolume;
   scheduleWindow @52 :ScheduleWindow; endWindow @53 :EndWindow; listWindows @54 :ListWindows; windows @55 :Windows;
   resizeTaskByOperator @56 :ResizeTaskByOperator;
+  listBookings @57 :ListBookings; bookings @58 :Bookings; setBooking @59 :SetBooking; removeBooking @60 :RemoveBooking;
 } }

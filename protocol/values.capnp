@@ -38,6 +38,19 @@ struct Mount { volume @0 :Text; path @1 :Text; isReadOnly @2 :Bool; }   # path: 
 enum OperationState { unknown @0; pending @1; finished @2; failed @3; }
 struct OperationStatus { operationId @0 :Text; frameworkId @1 :Text; agentId @2 :Text; state @3 :OperationState; message @4 :Text; stampNs @5 :Int64; }
 
+struct Booking {                  # a standing order to reserve a part of some agents, for a while, again and again, or for ever
+  id @0 :Text; role @1 :Text;
+  shareMillionths @2 :UInt32;     # of each agent's amounts; 0: `resources` of each
+  resources @3 :Resources;
+  attributes @4 :List(Attribute); # that an agent must have; none: every agent
+  cron @5 :Text; durationNs @6 :Int64;   # when windows begin (UTC), and how long they are; no cron: one window
+  leadNs @7 :Int64;               # how long before a window what becomes free is put by for it
+  labels @8 :List(Label); principal @9 :Text;
+  isKilling @10 :Bool;            # tasks that are in the way when a window begins
+  beginNs @11 :Int64; endNs @12 :Int64;  # the window that is, or comes next; endNs 0: it does not end
+}
+struct Announcement { role @0 :Text; resources @1 :Resources; beginNs @2 :Int64; endNs @3 :Int64; }   # of what a booking takes of an agent
+
 struct Quantity { name @0 :Text; amount @1 :Int64; }         # thousandths, or bytes; of ranges and sets how many
 struct Attribute { name @0 :Text; value @1 :Text; }         # of an agent: rack, zone
 # Of an agent: an attribute of it has one of these values, or none of them; no values: any. `hostname` and `agent` speak of what it is itself.

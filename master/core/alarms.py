@@ -30,3 +30,5 @@ class AlarmKind(IntEnum):
     RESIZE_UNANSWERED = 22
     VIEWS_DUE = 23
     RECLAIM_DUE = 24
+    BOOKING_TURNS = 25
+    BOOKINGS_DUE = 26

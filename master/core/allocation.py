@@ -9,6 +9,7 @@ from master.allocator.demand import Demand
 from master.allocator.lottery import Lottery
 from master.allocator.tree import MakeOrder
 from master.core.alarms import AlarmKind
+from master.core.booked import announcements_of
 from master.core.disks import users_of
 from master.core.draft import Draft, put
 from master.core.policies import policy_of
@@ -22,7 +23,7 @@ from master.core.rivals import (
     room_of,
 )
 from master.core.settings import Settings
-from master.core.soft import AllIdleTouched, LedgerOpened, OfferMade, PassDone
+from master.core.soft import LedgerOpened, OfferMade
 from master.core.standing import is_resting
 from master.core.state import (
     State,
@@ -34,6 +35,7 @@ from master.core.state import (
     shared_capacity,
     unavailability_of,
 )
+from master.core.touched import AllIdleTouched, PassDone
 from master.core.wishes import Wishes
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages import framework as wire
@@ -269,6 +271,7 @@ def offer_of(state: State, offer: Offer) -> wire.Offer:
         reserved=tuple(
             agent.reservations[draw.reservation].tell(draw.resources) for draw in offer.draws
         ),
+        bookings=announcements_of(state, agent, offer.role) if state.bookings else (),
         volumes=tuple(
             agent.volumes[name].tell(agent.reservations[agent.volumes[name].reservation].role)
             for name in offer.volumes

@@ -6,9 +6,9 @@ from master.core.alarms import AlarmKind
 from master.core.draft import Draft
 from master.core.records import BackOff, Offer
 from master.core.settings import SECOND_NS
-from master.core.soft import AllIdleTouched
 from master.core.standing import BackOffCleared, BackOffSet, back_off_of
 from master.core.state import State
+from master.core.touched import AllIdleTouched
 from protocol.ids import FrameworkId
 
 ROUNDS_FREE = 3  # wasted in a row before the first pause: looking around is no abuse

@@ -28,7 +28,8 @@ from master.core.effects import (
 )
 from master.core.events import Event
 from master.core.settings import Settings
-from master.core.soft import AgentsTouched, AlarmSet, SoftEvent
+from master.core.soft import AlarmSet, SoftEvent
+from master.core.touched import AgentsTouched
 from master.core.validity import weigh_description
 from protocol.decision import Decision, Refused
 from protocol.ids import AgentId, FrameworkId, OfferId

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from protocol.messages.values import (
     Attribute,
+    Booking,
     Draw,
     Label,
     OperationStatus,
@@ -219,6 +220,16 @@ class OperationAcknowledged:
 
 
 @record
+class BookingSet:
+    booking: Booking = field(default_factory=Booking)
+
+
+@record
+class BookingRemoved:
+    booking_id: str = ""
+
+
+@record
 class AgentRemoved:
     agent_id: str = ""
 
@@ -352,6 +363,8 @@ Event: TypeAlias = (
     | WindowEnded
     | ResizeOrdered
     | ResizeSettled
+    | BookingSet
+    | BookingRemoved
 )
 
 

@@ -22,13 +22,13 @@ from master.core.reservations import await_framework
 from master.core.settings import Settings
 from master.core.soft import (
     AlarmSet,
-    AllTouched,
     FrameworkAttached,
     FrameworkDetached,
     RefusalsCleared,
 )
 from master.core.state import State, find_framework
 from master.core.tasks import PORTION_NS, PORTION_STATUSES, draft_answers
+from master.core.touched import AllTouched
 from master.core.updates import forget_removed, retire, trim_history
 from master.core.validity import check_subscribe, check_texts
 from protocol.decision import Decision, Refused

@@ -33,6 +33,7 @@ from protocol.resources import Resources, sum_resources
 
 STATIC = "static:"  # begins the names of reservations by configuration, and of no others
 ADOPTED = "adopted-"  # and of those of volumes that agents brought back
+BOOKED = "booked:"  # and of those that bookings make
 
 Reservations = dict[str, Reservation]
 
@@ -76,8 +77,8 @@ def plan_reserve(
 def check_reserve(request: Reserve, count: int, settings: Settings) -> Refused | None:
     """Check what a request says, of an agent that has so many reservations."""
     name = request.reservation
-    if name and ((fault := check_id(name)) or name.startswith((STATIC, ADOPTED))):
-        fault = fault or f"names that begin with {STATIC} or {ADOPTED} are not given by callers"
+    if name and ((fault := check_id(name)) or name.startswith((STATIC, ADOPTED, BOOKED))):
+        fault = fault or f"names that begin with {STATIC} {ADOPTED} {BOOKED} are not for callers"
         return Refused(Reason.BAD_ID, f"reservation {name[:140]!r}: {fault}")
     return (
         check_reservable(request.role)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from master.core.booked import booked_of, concerns, name_of, phase_of, wanted_of
 from master.core.disks import users_of
 from master.core.records import Agent, Reservation, Volume
 from master.core.state import State
 from master.core.view import Page
-from protocol.messages.operator import ReservationView, VolumeView
-from protocol.resources import sum_resources
+from protocol.messages.operator import BookingView, ReservationView, VolumeView
+from protocol.messages.values import Booking
+from protocol.resources import Resources, sum_resources
 
 
 def view_reservations(state: State, page: Page | None = None) -> tuple[ReservationView, ...]:
@@ -33,6 +35,28 @@ def view_volumes(state: State, page: Page | None = None) -> tuple[VolumeView, ..
             fault=volume.fault,
         )
         for agent, volume in found
+    )
+
+
+def view_bookings(state: State, page: Page | None = None) -> tuple[BookingView, ...]:
+    """Return all bookings, with what they want of how many agents, and what they have."""
+    names: list[str] = sorted(state.bookings)
+    if page is not None:
+        names = page.take(names, str)
+    return tuple(_view_booking(state, state.bookings[name]) for name in names)
+
+
+def _view_booking(state: State, booking: Booking) -> BookingView:
+    agents = [each for each in state.agents.values() if concerns(booking, each)]
+    wanted = sum_resources(Resources(wanted_of(booking, each).scalars) for each in agents)
+    name = name_of(booking)
+    has = (booked_of(each, name) for each in state.agents.values() if name in each.reservations)
+    return BookingView(
+        booking=booking,
+        state=phase_of(booking, state.now_ns),
+        agents=len(agents),
+        wanted=wanted,
+        reserved=sum_resources(Resources(each.scalars) for each in has),
     )
 
 

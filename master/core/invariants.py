@@ -5,6 +5,7 @@ from master.allocator.tree import WEIGHT_MILLI, is_within
 from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings, supply_of
+from master.core.booked import next_turn_ns
 from master.core.disks import disk, users_of
 from master.core.holdings import STATIC, children_of
 from master.core.maintenance import WINDOWS_MAX, window_alarm
@@ -342,6 +343,11 @@ def _check_alarms(state: State) -> None:
         assert (scheduled_ns, *subject) in entries
     if not state.soft.is_leading:
         return
+    if state.soft.unbooked:
+        assert (AlarmKind.BOOKINGS_DUE, ()) in alarms.wanted
+    for booking in state.bookings.values():
+        if next_turn_ns(booking, state.now_ns) is not None:
+            assert (AlarmKind.BOOKING_TURNS, (booking.id,)) in alarms.wanted, booking.id
     for agent in state.agents.values():
         if agent.drain and any(state.tasks[key].kill is None for key in agent.tasks):
             assert (AlarmKind.AGENT_DRAIN, (agent.id,)) in alarms.wanted, agent.id

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from master.core import (
     absence,
+    bookings,
     duty,
     frameworks,
     inverse,
@@ -78,6 +79,7 @@ def decide_take_over(state: State, command: TakeOver, now_ns: int, settings: Set
             draft.alarm(AlarmKind.WINDOW, (window.name,), after_ns)
     draft.soft.extend(run_leases(state.spaces, now_ns))
     reservations.await_ends(draft, state)
+    bookings.await_bookings(draft, state)
     for framework in state.frameworks.values():
         if not framework.is_removed:
             away_ns = now_ns if framework.is_connected else framework.disconnected_ns
@@ -238,6 +240,8 @@ _RING: dict[AlarmKind, Callable[[Draft, State, tuple[str, ...]], None]] = {
     AlarmKind.UPDATE_UNANSWERED: _ring_update_unanswered,
     AlarmKind.ANSWER_UNFINISHED: _ring_answer_unfinished,
     AlarmKind.RESERVATION_ENDS: reservations.ring_reservation_ends,
+    AlarmKind.BOOKING_TURNS: bookings.ring_booking_turns,
+    AlarmKind.BOOKINGS_DUE: bookings.ring_bookings_due,
     AlarmKind.VOLUME_UNANSWERED: volumes.ring_volume_unanswered,
     AlarmKind.OPERATION_UNANSWERED: operations.ring_operation_unanswered,
 }

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from master.core import (
     absence,
     agents,
+    bookings,
     disks,
     duty,
     frameworks,
@@ -32,6 +33,7 @@ from master.core import (
 from master.core import events as of
 from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
+from master.core.bookings import RemoveBooking, SetBooking
 from master.core.draft import Outcome, Reply
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.effects import Effect
@@ -96,6 +98,8 @@ Command: TypeAlias = (
     | UnreserveByOperator
     | SetPolicy
     | ChangeVolumeByOperator
+    | SetBooking
+    | RemoveBooking
     | ReportVolumes
     | AcknowledgeOperations
     | ReconcileOperations
@@ -137,6 +141,8 @@ _DECIDE: dict[type, Callable[[State, Any, int, Settings], Outcome]] = {
     ReserveByOperator: reservations.decide_reserve,
     UnreserveByOperator: reservations.decide_unreserve,
     SetPolicy: policies.decide_policy,
+    SetBooking: bookings.decide_booking,
+    RemoveBooking: bookings.decide_no_booking,
     ChangeVolumeByOperator: volumes.decide_change_volume,
     ReportVolumes: volumes.decide_report,
     AcknowledgeOperations: operations.decide_acknowledge_operations,
@@ -167,6 +173,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     of.ResourcesUnreserved: reservations.apply_unreserved,
     of.ReservationEnding: reservations.apply_ending,
     of.PolicySet: policies.apply_policy_set,
+    of.BookingSet: bookings.apply_booking_set,
+    of.BookingRemoved: bookings.apply_booking_removed,
     of.VolumeCreated: disks.apply_created,
     of.VolumeResizing: disks.apply_resizing,
     of.VolumeDoomed: disks.apply_doomed,

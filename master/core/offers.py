@@ -13,9 +13,10 @@ from master.core.reasons import Reason
 from master.core.records import Offer, Refusal
 from master.core.rivals import group_of
 from master.core.settings import Settings
-from master.core.soft import AgentRefused, AllIdleTouched, OfferClosed
+from master.core.soft import AgentRefused, OfferClosed
 from master.core.standing import DemandServed, demand_of
 from master.core.state import State, charge, find_framework, held_by_role
+from master.core.touched import AllIdleTouched
 from master.core.validity import OFFERS_MAX, OPERATIONS_MAX, check_count, check_duration
 from protocol.decision import Refused
 from protocol.ids import FrameworkId, OfferId

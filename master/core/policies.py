@@ -9,8 +9,8 @@ from master.core.events import PolicySet
 from master.core.reasons import Reason
 from master.core.records import Policy
 from master.core.settings import Settings
-from master.core.soft import AllIdleTouched
 from master.core.state import State
+from master.core.touched import AllIdleTouched
 from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.quantities import amounts_of, check_quantities, listed_quantities

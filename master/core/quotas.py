@@ -12,8 +12,8 @@ from master.core.reasons import Reason
 from master.core.records import Offer
 from master.core.rivals import group_of
 from master.core.settings import Settings
-from master.core.soft import AllTouched
 from master.core.state import State, charged_by_role
+from master.core.touched import AllTouched
 from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.quantities import (

@@ -61,3 +61,5 @@ class Reason(IntEnum):
     NOT_OPEN = 54  # the role is offered resources, it makes no transactions
     AGENT_CHANGED = 55  # since the transaction was planned
     MAY_STILL_RUN = 53  # what a task replaces; at most one of them runs
+    UNKNOWN_BOOKING = 56
+    BAD_BOOKING = 57

@@ -24,6 +24,7 @@ from master.core.holdings import (
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Agent, Offer, Reservation, part_of
+from master.core.rivals import group_of
 from master.core.settings import Settings
 from master.core.soft import OfferMade
 from master.core.state import (
@@ -265,8 +266,8 @@ def make_room(
         if free.contains(wanted):
             break
         part = part_of(offer.resources, offer.draws, source)
-        if part & wanted:
-            closed.append(offer)
+        if not offer.rival_of and part & wanted:
+            closed += group_of(state, offer)
             free = free + part
     if not free.contains(wanted):
         return _refuse_room(state, agent, source, wanted, free)

@@ -9,8 +9,9 @@ from master.core.events import RolesRevived, RolesSuppressed, WeightSet
 from master.core.reasons import Reason
 from master.core.records import Framework
 from master.core.settings import Settings
-from master.core.soft import AllTouched, RefusalsCleared
+from master.core.soft import RefusalsCleared
 from master.core.state import State, find_framework, weight_of
+from master.core.touched import AllTouched
 from master.core.validity import check_count, check_role
 from protocol.decision import Decision, Refused
 from protocol.ids import FrameworkId

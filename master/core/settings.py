@@ -47,6 +47,8 @@ class Settings:
     memory_bytes_min: int = 32 << 20
     agents_max: int = 50_000
     agent_reservations_max: int = 100  # of one agent; each offer of it may name them all
+    bookings_max: int = 1000
+    look_agents_max: int = 200  # looked at in one turn, for what is booked of them
     agent_volumes_max: int = 100
     framework_operations_max: int = 1000  # pending, or not acknowledged
     ttl_max_ns: int = 10 * 365 * DAY_NS  # of a reservation

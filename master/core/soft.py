@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from master.allocator.allocate import Ledger
-from master.core import asked, lending, observers, standing
+from master.core import asked, lending, observers, standing, touched
 from master.core.alarms import AlarmKind
 from master.core.observers import ObserverEvent, forget_observer, note_change
 from master.core.records import Offer, Refusal, Zone
 from master.core.standing import StandingEvent
 from master.core.state import Soft, State
+from master.core.touched import LookEvent
 from protocol.ids import AgentId, FrameworkId, OfferId
 from protocol.messages.framework import OfferFilter
-from protocol.resources import Resources
 from rlog.spaces.alarms import AlarmsTaken
 from rlog.spaces.commands import LeaseRuns
 
@@ -124,43 +124,10 @@ class RemovalsCounted:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentsTouched:
-    """Something about these agents may make an offer possible."""
-
-    agent_ids: tuple[AgentId, ...]
-    pass_ns: int  # when to look, at the latest
-
-
-@dataclass(frozen=True, slots=True)
-class AllTouched:
-    """A framework wants more than before, so that every agent is worth a look."""
-
-    pass_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class AllIdleTouched:
-    """What nobody wanted before, somebody may want now."""
-
-    pass_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class LedgerOpened:
     """Standings are kept from here on, until something closes the ledger."""
 
     ledger: Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class PassDone:
-    """The allocator has looked at these agents: something of some was kept back for quotas, and
-    nobody wanted what is left of others.
-    """
-
-    agent_ids: tuple[AgentId, ...]
-    withheld: tuple[AgentId, ...] = ()
-    idle: tuple[tuple[AgentId, Resources], ...] = ()
 
 
 SoftEvent: TypeAlias = (
@@ -180,12 +147,9 @@ SoftEvent: TypeAlias = (
     | FrameworkDetached
     | AlarmSet
     | AlarmsTaken
-    | AgentsTouched
-    | AllTouched
-    | AllIdleTouched
     | StandingEvent
+    | LookEvent
     | ObserverEvent
-    | PassDone
     | LedgerOpened
     | LeaseRuns
     | asked.AskedEvent
@@ -309,35 +273,6 @@ def apply_alarms_taken(state: State, event: AlarmsTaken) -> None:
     state.soft.alarms.take(event.count, event.now_ns)
 
 
-def apply_agents_touched(state: State, event: AgentsTouched) -> None:
-    for agent_id in event.agent_ids:
-        state.soft.touched[agent_id] = None
-        note_change(state.soft, agent_id, event.pass_ns)
-    _call_pass(state.soft, event.pass_ns)
-
-
-def apply_all_touched(state: State, event: AllTouched) -> None:
-    for agent_id in state.soft.agent_links:
-        state.soft.touched[agent_id] = None
-    _call_pass(state.soft, event.pass_ns)
-
-
-def apply_all_idle_touched(state: State, event: AllIdleTouched) -> None:
-    for agent_id in state.soft.idle:
-        state.soft.touched[agent_id] = None
-    _call_pass(state.soft, event.pass_ns)
-
-
-def apply_pass_done(state: State, event: PassDone) -> None:
-    soft = state.soft
-    for agent_id in event.agent_ids:
-        soft.touched.pop(agent_id, None)
-        soft.withheld.pop(agent_id, None)
-        soft.idle.pop(agent_id, None)
-    soft.withheld |= dict.fromkeys(event.withheld)
-    soft.idle.update(event.idle)
-
-
 def apply_ledger_opened(state: State, event: LedgerOpened) -> None:
     state.soft.ledger = event.ledger
 
@@ -355,12 +290,6 @@ def drop_soft(state: State) -> None:
     state.soft = Soft()
 
 
-def _call_pass(soft: Soft, at_ns: int) -> None:
-    subject = (AlarmKind.ALLOCATION, ())
-    if soft.touched:
-        soft.alarms.set(*subject, min(at_ns, soft.alarms.wanted.get(subject, at_ns)))
-
-
 def _drop(index: dict[K, dict[E, V]], key: K, entry: E) -> None:
     """Take an entry out of an index, and the whole list with its last entry."""
     del index[key][entry]
@@ -371,6 +300,7 @@ def _drop(index: dict[K, dict[E, V]], key: K, entry: E) -> None:
 APPLY: dict[type, Callable[[State, Any], None]] = {
     **standing.APPLY,
     **observers.APPLY,
+    **touched.APPLY,
     LeadershipBegun: apply_leadership_begun,
     OfferMade: apply_offer_made,
     OfferClosed: apply_offer_closed,
@@ -387,10 +317,6 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     FrameworkDetached: apply_framework_detached,
     AlarmSet: apply_alarm_set,
     AlarmsTaken: apply_alarms_taken,
-    AgentsTouched: apply_agents_touched,
-    AllTouched: apply_all_touched,
-    AllIdleTouched: apply_all_idle_touched,
-    PassDone: apply_pass_done,
     LedgerOpened: apply_ledger_opened,
     LeaseRuns: apply_lease_runs,
     **dict.fromkeys(asked.APPLY, apply_asked),

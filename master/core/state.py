@@ -27,6 +27,7 @@ from master.core.records import (
 from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.messages.framework import OfferFilter
+from protocol.messages.values import Booking
 from protocol.resources import EMPTY, Resources
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
@@ -52,6 +53,7 @@ class Soft:
     resizers: dict[AgentId, None] = field(default_factory=dict)  # linked, and able to resize
     framework_links: dict[FrameworkId, int] = field(default_factory=dict)
     touched: dict[AgentId, None] = field(default_factory=dict)  # to be looked at by the next pass
+    unbooked: dict[AgentId, None] = field(default_factory=dict)  # to be looked at for bookings
     withheld: dict[AgentId, None] = field(default_factory=dict)  # looked at again by each pass
     idle: dict[AgentId, Resources] = field(default_factory=dict)  # what the last pass left of them
     demands: dict[FrameworkId, dict[str, Demand]] = field(default_factory=dict)  # by role
@@ -104,6 +106,7 @@ class State:
     windows: dict[str, Window] = field(default_factory=dict)
     window_of: dict[AgentId, str] = field(default_factory=dict)
     guard_lifted_ns: int = 0  # until then any number of silent agents is given up
+    bookings: dict[str, Booking] = field(default_factory=dict)
     spaces: Spaces = field(default_factory=Spaces)
     soft: Soft = field(default_factory=Soft)
 

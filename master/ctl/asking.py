@@ -20,9 +20,11 @@ from protocol.handshake import LinkIdentity
 from protocol.messages.link import LinkRole
 from protocol.messages.operator import (
     Agents,
+    Bookings,
     Failed,
     Frameworks,
     ListAgents,
+    ListBookings,
     ListFrameworks,
     ListMasters,
     ListOffers,
@@ -67,6 +69,7 @@ List = (
     | ListTasks
     | ListVolumes
     | ListWindows
+    | ListBookings
 )
 
 # How each list is answered: by which message, in which of its fields, and how the last one of a
@@ -83,6 +86,7 @@ PAGES: dict[type, tuple[type, str, Callable[[Any], str]]] = {
         lambda view: f"{view.agent_id}/{view.reservation.id}",
     ),
     ListRoles: (Roles, "roles", lambda view: view.role),
+    ListBookings: (Bookings, "bookings", lambda view: view.booking.id),
     ListVolumes: (Volumes, "volumes", lambda view: f"{view.agent_id}/{view.volume.id}"),
     ListWindows: (Windows, "windows", lambda view: view.name),
     ListTasks: (Tasks, "tasks", lambda view: f"{view.status.launch:020}"),

@@ -11,8 +11,10 @@ from master.ctl.tables import show
 from master.ctl.target import CommandError, Target
 from protocol.messages.operator import (
     AgentView,
+    BookingView,
     FrameworkView,
     ListAgents,
+    ListBookings,
     ListFrameworks,
     ListOffers,
     ListPolicies,
@@ -43,6 +45,7 @@ QUESTIONS: dict[str, tuple[type, Any]] = {
     "roles": (RoleView, ListRoles()),
     "policies": (PolicyView, ListPolicies()),
     "quotas": (QuotaView, ListQuotas()),
+    "bookings": (BookingView, ListBookings()),
     "volumes": (VolumeView, ListVolumes()),
     "reservations": (ReservationView, ListReservations()),
     "windows": (WindowView, ListWindows()),
@@ -54,6 +57,7 @@ EMPTY = {
     OfferView: "no offers: nothing is free, or no framework wants more",
     PolicyView: "no policies; set one with: quorate policy set ROLE --least cpus:1",
     QuotaView: "no quotas; set one with: quorate quota set ROLE --limit cpus:4",
+    BookingView: "no bookings; make one with: quorate booking set NAME ROLE --share 20",
     VolumeView: "no volumes; make one with: quorate volume create AGENT RESERVATION 20GiB",
     ReservationView: "no reservations; make one with: quorate reserve AGENT ROLE cpus:2",
     WindowView: "no windows; announce one: quorate maintenance schedule NAME AGENT… --start +2h",
@@ -108,6 +112,8 @@ async def fetch(what: str, target: Target, is_all: bool = False) -> tuple[type, 
 
 def _natural_key(view: Any) -> list[tuple[int, str]]:
     """Order fw-2 before fw-10."""
+    if isinstance(view, BookingView):
+        view = view.booking
     key = next(getattr(view, name) for name in KEYS if hasattr(view, name))
     parts = re.split(r"(\d+)", key)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

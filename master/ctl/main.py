@@ -8,6 +8,7 @@ import typer
 
 from master.ctl import (
     agent,
+    bookings,
     history,
     maintenance,
     masters,
@@ -42,6 +43,7 @@ app.add_typer(log_group, name="log")
 app.add_typer(history.app)
 app.add_typer(reservations.app)
 app.add_typer(volumes.app, name="volume")
+app.add_typer(bookings.app, name="booking")
 
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]
 Count = Annotated[int, typer.Option(min=1, max=9, metavar="N")]

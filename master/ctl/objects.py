@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from protocol.messages.operator import (
     AgentView,
+    BookingView,
     FrameworkView,
     MasterView,
     OfferView,
@@ -206,6 +207,29 @@ def plain_volume(view: VolumeView) -> Plain:
     }
 
 
+def plain_booking(view: BookingView) -> Plain:
+    told = view.booking
+    return {
+        "booking": told.id,
+        "role": told.role,
+        "state": view.state,
+        "share_millionths": told.share_millionths or None,
+        "resources": plain_resources(told.resources),
+        "attributes": {each.name: each.value for each in told.attributes},
+        "cron": told.cron or None,
+        "duration_ns": told.duration_ns or None,
+        "lead_ns": told.lead_ns,
+        "is_killing": told.is_killing,
+        "begin_ns": told.begin_ns,
+        "end_ns": told.end_ns or None,
+        "labels": {each.name: each.value for each in told.labels},
+        "principal": told.principal,
+        "agents": view.agents,
+        "wanted": plain_resources(view.wanted),
+        "reserved": plain_resources(view.reserved),
+    }
+
+
 def plain_quota(view: QuotaView) -> Plain:
     parts = ("guarantee", "limit", "used", "offered")
     return {"role": view.role} | {part: _plain_quantities(getattr(view, part)) for part in parts}
@@ -243,5 +267,6 @@ PLAIN: Mapping[type, Callable[..., Plain]] = {
     PolicyView: plain_policy,
     VolumeView: plain_volume,
     WindowView: asdict,
+    BookingView: plain_booking,
     SpaceView: asdict,
 }

@@ -9,6 +9,7 @@ from rich.console import Console
 from master.ctl.objects import BYTES, PLAIN, is_exited
 from protocol.messages.operator import (
     AgentView,
+    BookingView,
     FrameworkView,
     MasterView,
     OfferView,
@@ -49,6 +50,8 @@ STYLES = {
     "drained": "blue",
     "deactivated": "yellow",
     "ending": "yellow",
+    "open": "green",
+    "announced": "yellow",
     "READY": "green",
     "CREATING": "yellow",
     "RESIZING": "yellow",
@@ -123,6 +126,12 @@ def items(resources: Resources) -> str:
 def ends(at_ns: int, now_ns: int) -> str:
     """Return in how long something ends."""
     return format_age(at_ns - now_ns) if at_ns else "never"
+
+
+def turns(view: BookingView, now_ns: int) -> str:
+    """Return in how long a booking's window opens or closes."""
+    booking = view.booking
+    return ends(booking.end_ns if booking.begin_ns <= now_ns else booking.begin_ns, now_ns)
 
 
 def used(part: Resources, total: Resources, name: str) -> str:
@@ -240,6 +249,15 @@ COLUMNS: dict[type, tuple[Column, ...]] = {
         Column("LEAST", lambda v, _: quantities(v.least)),
         Column("RECLAIMS", lambda v, _: "yes" if v.reclaims else "-"),
         Column("SHARERS", lambda v, _: "open" if v.is_open else str(v.sharers), is_number=True),
+    ),
+    BookingView: (
+        Column("BOOKING", lambda v, _: v.booking.id, shrinks=True),
+        Column("ROLE", lambda v, _: v.booking.role, shrinks=True),
+        Column("STATE", lambda v, _: v.state),
+        Column("AGENTS", lambda v, _: str(v.agents), is_number=True),
+        Column("CPUS", lambda v, _: used(v.reserved, v.wanted, "cpus"), is_number=True),
+        Column("MEM", lambda v, _: used(v.reserved, v.wanted, "mem"), is_number=True),
+        Column("TURNS IN", turns, is_number=True),
     ),
     VolumeView: (
         Column("AGENT", lambda v, _: v.agent_id, shrinks=True),

@@ -7,6 +7,7 @@ from typing import Any
 from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
+    read_announcement,
     read_attribute,
     read_constraint,
     read_label,
@@ -16,6 +17,7 @@ from protocol.codecs.values import (
     read_task_description,
     read_task_status,
     read_volume,
+    write_announcement,
     write_attribute,
     write_constraint,
     write_label,
@@ -933,6 +935,7 @@ _OFFER__VOLUMES = _OFFER["volumes"]
 _OFFER__IS_SHARED = _OFFER["isShared"]
 _OFFER__UNAVAILABLE_NS = _OFFER["unavailableNs"]
 _OFFER__AVAILABLE_NS = _OFFER["availableNs"]
+_OFFER__BOOKINGS = _OFFER["bookings"]
 
 
 def read_offer(reader: Any) -> Offer:
@@ -950,6 +953,7 @@ def read_offer(reader: Any) -> Offer:
         get(_OFFER__IS_SHARED),
         get(_OFFER__UNAVAILABLE_NS),
         get(_OFFER__AVAILABLE_NS),
+        schema.read_structs(get(_OFFER__BOOKINGS), read_announcement, 7),
     )
 
 
@@ -979,6 +983,8 @@ def write_offer(message: Offer, builder: Any) -> None:
         put(_OFFER__UNAVAILABLE_NS, message.unavailable_ns)
     if message.available_ns:
         put(_OFFER__AVAILABLE_NS, message.available_ns)
+    if message.bookings:
+        schema.write_structs(builder, _OFFER__BOOKINGS, message.bookings, write_announcement)
 
 
 _INVERSE_OFFER = _FRAMEWORK.InverseOffer.schema.fields
@@ -1131,7 +1137,7 @@ _OFFERS__OFFERS = _OFFERS["offers"]
 def read_offers(reader: Any) -> Offers:
     get = reader._get_by_field
     return Offers(
-        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 15),
+        schema.read_structs(get(_OFFERS__OFFERS), read_offer, 16),
     )
 
 

@@ -8,6 +8,7 @@ from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.codecs.values import (
     read_attribute,
+    read_booking,
     read_label,
     read_quantity,
     read_reservation,
@@ -15,6 +16,7 @@ from protocol.codecs.values import (
     read_task_status,
     read_volume,
     write_attribute,
+    write_booking,
     write_label,
     write_quantity,
     write_reservation,
@@ -27,6 +29,8 @@ from protocol.messages.operator import (
     AddMaster,
     Agents,
     AgentView,
+    Bookings,
+    BookingView,
     ChangeVolume,
     CompactLog,
     DeactivateAgent,
@@ -46,6 +50,7 @@ from protocol.messages.operator import (
     KillTaskByOperator,
     LiftGuard,
     ListAgents,
+    ListBookings,
     ListFrameworks,
     ListMasters,
     ListOffers,
@@ -71,6 +76,7 @@ from protocol.messages.operator import (
     ReadEntries,
     ReadFile,
     ReadSnapshot,
+    RemoveBooking,
     RemoveFramework,
     RemoveMaster,
     Reservations,
@@ -80,6 +86,7 @@ from protocol.messages.operator import (
     Roles,
     RoleView,
     ScheduleWindow,
+    SetBooking,
     SetPolicy,
     SetQuota,
     SetWeight,
@@ -434,6 +441,72 @@ def write_change_volume(message: ChangeVolume, builder: Any) -> None:
         put(_CHANGE_VOLUME__IS_SHARED, message.is_shared)
     if message.plan:
         put(_CHANGE_VOLUME__PLAN, message.plan)
+
+
+_LIST_BOOKINGS = _OPERATOR.ListBookings.schema.fields
+_LIST_BOOKINGS__CALL = _LIST_BOOKINGS["call"]
+_LIST_BOOKINGS__AFTER = _LIST_BOOKINGS["after"]
+
+
+def read_list_bookings(reader: Any) -> ListBookings:
+    get = reader._get_by_field
+    return ListBookings(
+        get(_LIST_BOOKINGS__CALL),
+        get(_LIST_BOOKINGS__AFTER),
+    )
+
+
+def write_list_bookings(message: ListBookings, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_LIST_BOOKINGS__CALL, message.call)
+    if message.after:
+        put(_LIST_BOOKINGS__AFTER, message.after)
+
+
+_SET_BOOKING = _OPERATOR.SetBooking.schema.fields
+_SET_BOOKING__CALL = _SET_BOOKING["call"]
+_SET_BOOKING__BOOKING = _SET_BOOKING["booking"]
+_SET_BOOKING__PLAN = _SET_BOOKING["plan"]
+
+
+def read_set_booking(reader: Any) -> SetBooking:
+    get = reader._get_by_field
+    return SetBooking(
+        get(_SET_BOOKING__CALL),
+        read_booking(get(_SET_BOOKING__BOOKING)),
+        get(_SET_BOOKING__PLAN),
+    )
+
+
+def write_set_booking(message: SetBooking, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_SET_BOOKING__CALL, message.call)
+    write_booking(message.booking, builder._init_by_field(_SET_BOOKING__BOOKING))
+    if message.plan:
+        put(_SET_BOOKING__PLAN, message.plan)
+
+
+_REMOVE_BOOKING = _OPERATOR.RemoveBooking.schema.fields
+_REMOVE_BOOKING__CALL = _REMOVE_BOOKING["call"]
+_REMOVE_BOOKING__BOOKING_ID = _REMOVE_BOOKING["bookingId"]
+
+
+def read_remove_booking(reader: Any) -> RemoveBooking:
+    get = reader._get_by_field
+    return RemoveBooking(
+        get(_REMOVE_BOOKING__CALL),
+        get(_REMOVE_BOOKING__BOOKING_ID),
+    )
+
+
+def write_remove_booking(message: RemoveBooking, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_REMOVE_BOOKING__CALL, message.call)
+    if message.booking_id:
+        put(_REMOVE_BOOKING__BOOKING_ID, message.booking_id)
 
 
 _KILL_TASK_BY_OPERATOR = _OPERATOR.KillTaskByOperator.schema.fields
@@ -1566,6 +1639,38 @@ def write_role_view(message: RoleView, builder: Any) -> None:
         put(_ROLE_VIEW__WANTED_TASKS, message.wanted_tasks)
 
 
+_BOOKING_VIEW = _OPERATOR.BookingView.schema.fields
+_BOOKING_VIEW__BOOKING = _BOOKING_VIEW["booking"]
+_BOOKING_VIEW__STATE = _BOOKING_VIEW["state"]
+_BOOKING_VIEW__AGENTS = _BOOKING_VIEW["agents"]
+_BOOKING_VIEW__WANTED = _BOOKING_VIEW["wanted"]
+_BOOKING_VIEW__RESERVED = _BOOKING_VIEW["reserved"]
+
+
+def read_booking_view(reader: Any) -> BookingView:
+    get = reader._get_by_field
+    return BookingView(
+        read_booking(get(_BOOKING_VIEW__BOOKING)),
+        get(_BOOKING_VIEW__STATE),
+        get(_BOOKING_VIEW__AGENTS),
+        read_resources(get(_BOOKING_VIEW__WANTED)),
+        read_resources(get(_BOOKING_VIEW__RESERVED)),
+    )
+
+
+def write_booking_view(message: BookingView, builder: Any) -> None:
+    put = builder._set_by_field
+    write_booking(message.booking, builder._init_by_field(_BOOKING_VIEW__BOOKING))
+    if message.state:
+        put(_BOOKING_VIEW__STATE, message.state)
+    if message.agents:
+        put(_BOOKING_VIEW__AGENTS, message.agents)
+    if message.wanted:
+        write_resources(message.wanted, builder._init_by_field(_BOOKING_VIEW__WANTED))
+    if message.reserved:
+        write_resources(message.reserved, builder._init_by_field(_BOOKING_VIEW__RESERVED))
+
+
 _RESERVATION_VIEW = _OPERATOR.ReservationView.schema.fields
 _RESERVATION_VIEW__AGENT_ID = _RESERVATION_VIEW["agentId"]
 _RESERVATION_VIEW__HOSTNAME = _RESERVATION_VIEW["hostname"]
@@ -1975,6 +2080,31 @@ def write_windows(message: Windows, builder: Any) -> None:
         put(_WINDOWS__IS_MORE, message.is_more)
 
 
+_BOOKINGS = _OPERATOR.Bookings.schema.fields
+_BOOKINGS__CALL = _BOOKINGS["call"]
+_BOOKINGS__BOOKINGS = _BOOKINGS["bookings"]
+_BOOKINGS__IS_MORE = _BOOKINGS["isMore"]
+
+
+def read_bookings(reader: Any) -> Bookings:
+    get = reader._get_by_field
+    return Bookings(
+        get(_BOOKINGS__CALL),
+        schema.read_structs(get(_BOOKINGS__BOOKINGS), read_booking_view, 26),
+        get(_BOOKINGS__IS_MORE),
+    )
+
+
+def write_bookings(message: Bookings, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.call:
+        put(_BOOKINGS__CALL, message.call)
+    if message.bookings:
+        schema.write_structs(builder, _BOOKINGS__BOOKINGS, message.bookings, write_booking_view)
+    if message.is_more:
+        put(_BOOKINGS__IS_MORE, message.is_more)
+
+
 _FINDING = _OPERATOR.Finding.schema.fields
 _FINDING__ABOUT = _FINDING["about"]
 _FINDING__REASON = _FINDING["reason"]
@@ -2317,6 +2447,10 @@ _OPERATOR_MESSAGE__END_WINDOW = _OPERATOR_MESSAGE["endWindow"]
 _OPERATOR_MESSAGE__LIST_WINDOWS = _OPERATOR_MESSAGE["listWindows"]
 _OPERATOR_MESSAGE__WINDOWS = _OPERATOR_MESSAGE["windows"]
 _OPERATOR_MESSAGE__RESIZE_TASK_BY_OPERATOR = _OPERATOR_MESSAGE["resizeTaskByOperator"]
+_OPERATOR_MESSAGE__LIST_BOOKINGS = _OPERATOR_MESSAGE["listBookings"]
+_OPERATOR_MESSAGE__BOOKINGS = _OPERATOR_MESSAGE["bookings"]
+_OPERATOR_MESSAGE__SET_BOOKING = _OPERATOR_MESSAGE["setBooking"]
+_OPERATOR_MESSAGE__REMOVE_BOOKING = _OPERATOR_MESSAGE["removeBooking"]
 
 _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
     "listMasters": (_OPERATOR_MESSAGE__LIST_MASTERS, read_list_masters, 1),
@@ -2383,6 +2517,10 @@ _OPERATOR_MESSAGE_READERS: dict[str, schema.Arm[OperatorMessage]] = {
         read_resize_task_by_operator,
         7,
     ),
+    "listBookings": (_OPERATOR_MESSAGE__LIST_BOOKINGS, read_list_bookings, 2),
+    "bookings": (_OPERATOR_MESSAGE__BOOKINGS, read_bookings, 3),
+    "setBooking": (_OPERATOR_MESSAGE__SET_BOOKING, read_set_booking, 18),
+    "removeBooking": (_OPERATOR_MESSAGE__REMOVE_BOOKING, read_remove_booking, 2),
 }
 _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = {
     ListMasters: (_OPERATOR_MESSAGE__LIST_MASTERS, write_list_masters),
@@ -2444,6 +2582,10 @@ _OPERATOR_MESSAGE_WRITERS: dict[type, tuple[Any, Callable[[Any, Any], None]]] = 
         _OPERATOR_MESSAGE__RESIZE_TASK_BY_OPERATOR,
         write_resize_task_by_operator,
     ),
+    ListBookings: (_OPERATOR_MESSAGE__LIST_BOOKINGS, write_list_bookings),
+    Bookings: (_OPERATOR_MESSAGE__BOOKINGS, write_bookings),
+    SetBooking: (_OPERATOR_MESSAGE__SET_BOOKING, write_set_booking),
+    RemoveBooking: (_OPERATOR_MESSAGE__REMOVE_BOOKING, write_remove_booking),
 }
 
 

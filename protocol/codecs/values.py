@@ -6,7 +6,9 @@ from typing import Any
 from protocol import schema
 from protocol.codecs.resources import read_resources, write_resources
 from protocol.messages.values import (
+    Announcement,
     Attribute,
+    Booking,
     Constraint,
     ContainerUsage,
     Discovery,
@@ -266,27 +268,6 @@ def write_operation_status(message: OperationStatus, builder: Any) -> None:
         put(_OPERATION_STATUS__STAMP_NS, message.stamp_ns)
 
 
-_QUANTITY = _VALUES.Quantity.schema.fields
-_QUANTITY__NAME = _QUANTITY["name"]
-_QUANTITY__AMOUNT = _QUANTITY["amount"]
-
-
-def read_quantity(reader: Any) -> Quantity:
-    get = reader._get_by_field
-    return Quantity(
-        get(_QUANTITY__NAME),
-        get(_QUANTITY__AMOUNT),
-    )
-
-
-def write_quantity(message: Quantity, builder: Any) -> None:
-    put = builder._set_by_field
-    if message.name:
-        put(_QUANTITY__NAME, message.name)
-    if message.amount:
-        put(_QUANTITY__AMOUNT, message.amount)
-
-
 _ATTRIBUTE = _VALUES.Attribute.schema.fields
 _ATTRIBUTE__NAME = _ATTRIBUTE["name"]
 _ATTRIBUTE__VALUE = _ATTRIBUTE["value"]
@@ -306,6 +287,121 @@ def write_attribute(message: Attribute, builder: Any) -> None:
         put(_ATTRIBUTE__NAME, message.name)
     if message.value:
         put(_ATTRIBUTE__VALUE, message.value)
+
+
+_BOOKING = _VALUES.Booking.schema.fields
+_BOOKING__ID = _BOOKING["id"]
+_BOOKING__ROLE = _BOOKING["role"]
+_BOOKING__SHARE_MILLIONTHS = _BOOKING["shareMillionths"]
+_BOOKING__RESOURCES = _BOOKING["resources"]
+_BOOKING__ATTRIBUTES = _BOOKING["attributes"]
+_BOOKING__CRON = _BOOKING["cron"]
+_BOOKING__DURATION_NS = _BOOKING["durationNs"]
+_BOOKING__LEAD_NS = _BOOKING["leadNs"]
+_BOOKING__LABELS = _BOOKING["labels"]
+_BOOKING__PRINCIPAL = _BOOKING["principal"]
+_BOOKING__IS_KILLING = _BOOKING["isKilling"]
+_BOOKING__BEGIN_NS = _BOOKING["beginNs"]
+_BOOKING__END_NS = _BOOKING["endNs"]
+
+
+def read_booking(reader: Any) -> Booking:
+    get = reader._get_by_field
+    return Booking(
+        get(_BOOKING__ID),
+        get(_BOOKING__ROLE),
+        get(_BOOKING__SHARE_MILLIONTHS),
+        read_resources(get(_BOOKING__RESOURCES)),
+        schema.read_structs(get(_BOOKING__ATTRIBUTES), read_attribute, 2),
+        get(_BOOKING__CRON),
+        get(_BOOKING__DURATION_NS),
+        get(_BOOKING__LEAD_NS),
+        schema.read_structs(get(_BOOKING__LABELS), read_label, 2),
+        get(_BOOKING__PRINCIPAL),
+        get(_BOOKING__IS_KILLING),
+        get(_BOOKING__BEGIN_NS),
+        get(_BOOKING__END_NS),
+    )
+
+
+def write_booking(message: Booking, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.id:
+        put(_BOOKING__ID, message.id)
+    if message.role:
+        put(_BOOKING__ROLE, message.role)
+    if message.share_millionths:
+        put(_BOOKING__SHARE_MILLIONTHS, message.share_millionths)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_BOOKING__RESOURCES))
+    if message.attributes:
+        schema.write_structs(builder, _BOOKING__ATTRIBUTES, message.attributes, write_attribute)
+    if message.cron:
+        put(_BOOKING__CRON, message.cron)
+    if message.duration_ns:
+        put(_BOOKING__DURATION_NS, message.duration_ns)
+    if message.lead_ns:
+        put(_BOOKING__LEAD_NS, message.lead_ns)
+    if message.labels:
+        schema.write_structs(builder, _BOOKING__LABELS, message.labels, write_label)
+    if message.principal:
+        put(_BOOKING__PRINCIPAL, message.principal)
+    if message.is_killing:
+        put(_BOOKING__IS_KILLING, message.is_killing)
+    if message.begin_ns:
+        put(_BOOKING__BEGIN_NS, message.begin_ns)
+    if message.end_ns:
+        put(_BOOKING__END_NS, message.end_ns)
+
+
+_ANNOUNCEMENT = _VALUES.Announcement.schema.fields
+_ANNOUNCEMENT__ROLE = _ANNOUNCEMENT["role"]
+_ANNOUNCEMENT__RESOURCES = _ANNOUNCEMENT["resources"]
+_ANNOUNCEMENT__BEGIN_NS = _ANNOUNCEMENT["beginNs"]
+_ANNOUNCEMENT__END_NS = _ANNOUNCEMENT["endNs"]
+
+
+def read_announcement(reader: Any) -> Announcement:
+    get = reader._get_by_field
+    return Announcement(
+        get(_ANNOUNCEMENT__ROLE),
+        read_resources(get(_ANNOUNCEMENT__RESOURCES)),
+        get(_ANNOUNCEMENT__BEGIN_NS),
+        get(_ANNOUNCEMENT__END_NS),
+    )
+
+
+def write_announcement(message: Announcement, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.role:
+        put(_ANNOUNCEMENT__ROLE, message.role)
+    if message.resources:
+        write_resources(message.resources, builder._init_by_field(_ANNOUNCEMENT__RESOURCES))
+    if message.begin_ns:
+        put(_ANNOUNCEMENT__BEGIN_NS, message.begin_ns)
+    if message.end_ns:
+        put(_ANNOUNCEMENT__END_NS, message.end_ns)
+
+
+_QUANTITY = _VALUES.Quantity.schema.fields
+_QUANTITY__NAME = _QUANTITY["name"]
+_QUANTITY__AMOUNT = _QUANTITY["amount"]
+
+
+def read_quantity(reader: Any) -> Quantity:
+    get = reader._get_by_field
+    return Quantity(
+        get(_QUANTITY__NAME),
+        get(_QUANTITY__AMOUNT),
+    )
+
+
+def write_quantity(message: Quantity, builder: Any) -> None:
+    put = builder._set_by_field
+    if message.name:
+        put(_QUANTITY__NAME, message.name)
+    if message.amount:
+        put(_QUANTITY__AMOUNT, message.amount)
 
 
 _CONSTRAINT = _VALUES.Constraint.schema.fields

@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from protocol.messages.values import (
+    Announcement,
     Attribute,
     Constraint,
     Label,
@@ -261,6 +262,7 @@ class Offer:
     is_shared: bool = False
     unavailable_ns: int = 0
     available_ns: int = 0
+    bookings: tuple[Announcement, ...] = ()
 
 
 @record

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from protocol.messages.values import (
     Attribute,
+    Booking,
     Label,
     Quantity,
     Reservation,
@@ -108,6 +109,25 @@ class ChangeVolume:
     size_bytes: int = 0
     is_shared: bool = False
     plan: bool = False
+
+
+@record
+class ListBookings:
+    call: int = 0
+    after: str = ""
+
+
+@record
+class SetBooking:
+    call: int = 0
+    booking: Booking = field(default_factory=Booking)
+    plan: bool = False
+
+
+@record
+class RemoveBooking:
+    call: int = 0
+    booking_id: str = ""
 
 
 @record
@@ -419,6 +439,15 @@ class RoleView:
 
 
 @record
+class BookingView:
+    booking: Booking = field(default_factory=Booking)
+    state: str = ""
+    agents: int = 0
+    wanted: Resources = EMPTY
+    reserved: Resources = EMPTY
+
+
+@record
 class ReservationView:
     agent_id: str = ""
     hostname: str = ""
@@ -528,6 +557,13 @@ class Volumes:
 class Windows:
     call: int = 0
     windows: tuple[WindowView, ...] = ()
+    is_more: bool = False
+
+
+@record
+class Bookings:
+    call: int = 0
+    bookings: tuple[BookingView, ...] = ()
     is_more: bool = False
 
 
@@ -666,4 +702,8 @@ OperatorMessage: TypeAlias = (
     | ListWindows
     | Windows
     | ResizeTaskByOperator
+    | ListBookings
+    | Bookings
+    | SetBooking
+    | RemoveBooking
 )

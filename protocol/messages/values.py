@@ -88,15 +88,40 @@ class OperationStatus:
 
 
 @record
-class Quantity:
-    name: str = ""
-    amount: int = 0
-
-
-@record
 class Attribute:
     name: str = ""
     value: str = ""
+
+
+@record
+class Booking:
+    id: str = ""
+    role: str = ""
+    share_millionths: int = 0
+    resources: Resources = EMPTY
+    attributes: tuple[Attribute, ...] = ()
+    cron: str = ""
+    duration_ns: int = 0
+    lead_ns: int = 0
+    labels: tuple[Label, ...] = ()
+    principal: str = ""
+    is_killing: bool = False
+    begin_ns: int = 0
+    end_ns: int = 0
+
+
+@record
+class Announcement:
+    role: str = ""
+    resources: Resources = EMPTY
+    begin_ns: int = 0
+    end_ns: int = 0
+
+
+@record
+class Quantity:
+    name: str = ""
+    amount: int = 0
 
 
 @record

@@ -97,6 +97,26 @@ def test_resources_are_reserved_used_and_given_back(cluster: Cluster) -> None:
     wait_for(lambda: cluster.ask("reservations") == [], "the reservation to end")
 
 
+def test_booking_is_set_fulfilled_and_removed(cluster: Cluster) -> None:
+    planned = cluster.quorate("booking", "set", "night", "batch", "--share", "10", "--plan")
+    assert planned.stdout.startswith("would be done: booking night: cpus:")
+    assert cluster.ask("booking") == []
+    cron = ("--cron", "0 22 * * *", "--for", "24h", "--announce", "30m")
+    ran = cluster.quorate("booking", "set", "night", "batch", "--resources", "cpus:0.1", *cron)
+    assert (ran.returncode, ran.stdout) == (
+        0,
+        "booking night: cpus:0.1 of 1 agent for batch\n",
+    )
+    wait_for(lambda: cluster.ask("reservations"), "it to be reserved")
+    (booking,) = cluster.ask("booking")
+    assert (booking["state"], booking["reserved"]) == ("open", {"cpus_milli": 100})
+    assert "night" in cluster.quorate("booking").stdout
+    bad = cluster.quorate("booking", "set", "night", "batch", "--share", "10", "--cron", "x")
+    assert (bad.returncode, "0 22 * * mon-fri" in bad.stderr) == (1, True)
+    assert cluster.quorate("booking", "remove", "night").stdout == "booking night: removed\n"
+    wait_for(lambda: cluster.ask("reservations") == [], "what was booked to be let go")
+
+
 def test_explain_says_why_nothing_is_offered(cluster: Cluster) -> None:
     cluster.run("taker", SLEEPER, "--role", "greedy")
     task = cluster.running("taker-0")

@@ -168,6 +168,8 @@ def _tell_order(names: Names, effect: Effect) -> Iterator[str]:
 def _tell_offer(offer: Offer) -> str:
     parts = [f" {each.id}:{amounts(each.resources)}" for each in offer.reserved]
     of = f" reserved{','.join(parts)}" if parts else ""
+    for each_ in offer.bookings:
+        of += f" booked {amounts(each_.resources)} for {each_.role}"
     if offer.volumes:
         of += f" volumes {' '.join(each.id for each in offer.volumes)}"
     away = f" away={offer.unavailable_ns // 10**9}s" if offer.unavailable_ns else ""

@@ -1,5 +1,6 @@
 """Verbs of the scripts' language about reservations, and the parts of an accept about them."""
 
+from master.core.bookings import RemoveBooking, SetBooking
 from master.core.machine import Command
 from master.core.operations import AcknowledgeOperations, ReconcileOperations
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
@@ -15,7 +16,15 @@ from protocol.messages.framework import (
     Unreserve,
 )
 from protocol.messages.operator import ChangeVolume
-from protocol.messages.values import Label, Mount, StaticReservation, Volume, VolumeState
+from protocol.messages.values import (
+    Attribute,
+    Booking,
+    Label,
+    Mount,
+    StaticReservation,
+    Volume,
+    VolumeState,
+)
 from protocol.resources import parse_resources
 from tests.scripts.names import Names
 from tests.scripts.words import Options, duration, resources_of
@@ -54,6 +63,33 @@ class Reserving:
             is_shared="shared" in words,
         )
         self.submit(ChangeVolumeByOperator(change, "operator"))
+
+    def do_book(self, words: list[str], options: Options) -> None:
+        """book NAME ROLE [share=PERCENT] [AMOUNTS] [where=rack:r1] [from=10m] [until=1h]
+        [cron=0_22_*_*_*] [for=8h] [lead=30m] [kill]; from and until are counted from now
+        """
+        terms = {key: options.pop(key, "") for key in ("share", "where", "cron", "from", "until")}
+        spans = {key: duration(options.pop(key, "0s")) for key in ("for", "lead")}
+        now_ns = self.leader.now_ns
+        name, _, value = terms["where"].partition(":")
+        booking = Booking(
+            id=words[0],
+            role=words[1],
+            share_millionths=round(float(terms["share"] or 0) * 10_000),
+            resources=resources_of(options),
+            attributes=(Attribute(name, value),) if name else (),
+            cron=terms["cron"].replace("_", " "),
+            duration_ns=spans["for"],
+            lead_ns=spans["lead"],
+            is_killing="kill" in words,
+            begin_ns=now_ns + duration(terms["from"]) if terms["from"] else 0,
+            end_ns=now_ns + duration(terms["until"]) if terms["until"] else 0,
+        )
+        self.submit(SetBooking(booking, "operator"))
+
+    def do_unbook(self, words: list[str], options: Options) -> None:
+        """unbook NAME"""
+        self.submit(RemoveBooking(words[0]))
 
     def do_report(self, words: list[str], options: Options) -> None:
         """report AGENT VOLUME STATE [size=…] [number=…] [why=…]"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from master.core import view
-from master.core.holdings_view import view_reservations, view_volumes
+from master.core.holdings_view import view_bookings, view_reservations, view_volumes
 from master.core.state import State, free_of
 from protocol.quantities import amounts_of, format_quantities
 from protocol.resources import Resources
@@ -22,6 +22,7 @@ def show(state: State, names: Names, what: str) -> Iterator[str]:
         "offers": _offers,
         "reservations": _reservations,
         "volumes": _volumes,
+        "bookings": _bookings,
         "pending": _pending,
         "totals": _totals,
         "demands": _demands,
@@ -102,6 +103,14 @@ def _volumes(state: State, names: Names) -> Iterator[str]:
             f"{each.agent_id}/{told.id} number {told.number}{shared} {told.state.name} "
             f"{size} of {told.reservation} for {told.role}, used by {users}{fault}"
         )
+
+
+def _bookings(state: State, names: Names) -> Iterator[str]:
+    for each in view_bookings(state):
+        booking = each.booking
+        window = f"{booking.begin_ns // 10**9} to {booking.end_ns // 10**9 or 'ever'}"
+        has = f"{amounts(each.reserved)} of {amounts(each.wanted)}"
+        yield f"{booking.id} for {booking.role} {each.state} {window}: {has}, {each.agents} agents"
 
 
 def _pending(state: State, names: Names) -> Iterator[str]:

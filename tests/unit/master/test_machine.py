@@ -7,6 +7,7 @@ from master.codec import encode_batch
 from master.core import machine, soft
 from master.core.absence import LiftGuard
 from master.core.agents import AgentUnlinked, RegisterAgent
+from master.core.bookings import RemoveBooking, SetBooking
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
 from master.core.events import Batch, Event, LogRestored
 from master.core.frameworks import (
@@ -41,7 +42,7 @@ from protocol.messages.framework import (
     Suppress,
 )
 from protocol.messages.operator import ChangeVolume
-from protocol.messages.values import TaskState, Volume, VolumeState
+from protocol.messages.values import Booking, TaskState, Volume, VolumeState
 from protocol.resources import parse_resources
 from rlog.spaces import messages
 from rlog.spaces.commands import ChangeSpace
@@ -88,6 +89,7 @@ def busy_leader() -> Leader:
     leader.advance(SECOND_NS)
     leader.submit(AcceptOffers(F1, acceptance(offers_of(leader)[0], description("t2"))))
     keep_volumes(leader)
+    book(leader)
     leader.submit(UnreserveByOperator("a1", "r1", when_free=True))
     leader.submit(UpdateStatuses(A1, (status("t2", TaskState.FINISHED, 1, 2),)))
     leader.advance(SECOND_NS)
@@ -117,6 +119,13 @@ def busy_leader() -> Leader:
     leader.submit(EndWindow("w", "op"))
     leader.submit(ChangeSpace("p", RemoveSpace(3, "s")))
     return leader
+
+
+def book(leader: Leader) -> None:
+    """Book a little of each agent, and no more."""
+    booking = Booking("b", "web", resources=parse_resources("cpus:0.001"))
+    leader.submit(SetBooking(booking))
+    leader.submit(RemoveBooking("b"))
 
 
 def keep_volumes(leader: Leader) -> None:
