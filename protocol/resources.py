@@ -157,11 +157,25 @@ EMPTY = Resources()
 
 
 def sum_resources(parts: Iterable[Resources]) -> Resources:
-    """Return all the parts together."""
-    total = EMPTY
-    for part in parts:
-        total = total + part
-    return total
+    """Return all the parts together; ranges in many pieces are merged once."""
+    some = [part for part in parts if part]
+    if len(some) < 3:
+        return some[0] + some[1] if len(some) == 2 else some[0] if some else EMPTY
+    scalars: dict[str, int] = {}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    items: dict[str, dict[str, None]] = {}
+    for part in some:
+        for name, amount in part.scalars.items():
+            scalars[name] = scalars.get(name, 0) + amount
+        for name, pieces in part.ranges.items():
+            spans.setdefault(name, []).extend(pieces)
+        for name, members in part.sets.items():
+            items.setdefault(name, {}).update(dict.fromkeys(members))
+    return Resources(
+        scalars,
+        {name: merge_ranges(pieces) for name, pieces in spans.items()},
+        {name: tuple(sorted(members)) for name, members in items.items()},
+    )
 
 
 def dominant_share(allocated: Resources, total: Resources) -> tuple[int, str]:

@@ -58,7 +58,7 @@ class Supply:
     def everything(self) -> Resources:
         if not self.reserved:
             return self.resources
-        return self.resources + sum_resources(stock.resources for stock in self.reserved)
+        return sum_resources((self.resources, *(stock.resources for stock in self.reserved)))
 
     def less(self, part: "Supply") -> "Supply":
         """Return what is left when a part of it is taken."""

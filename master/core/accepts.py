@@ -141,7 +141,7 @@ class Acceptance:
                 text = f"task {description.task_id} names reservation {name[:140]!r}"
                 text = f"{text}, which agent {offer.agent_id} does not have"
                 return Refused(Reason.UNKNOWN_RESERVATION, text)
-        if fault := self.left.mount(description.volumes):
+        if description.volumes and (fault := self.left.mount(description.volumes)):
             text = f"task {description.task_id} cannot be given what it wants: {fault}"
             return Refused(Reason.UNKNOWN_VOLUME, text)
         draws = self.left.take(description.resources, operation.reservations)

@@ -27,7 +27,7 @@ from master.core.events import (
     ResourcesReserved,
     ResourcesUnreserved,
 )
-from master.core.holdings import BOOKED, check_quotas
+from master.core.holdings import BOOKED, check_quotas, check_told
 from master.core.offers import close_offers
 from master.core.reasons import Reason
 from master.core.records import Agent, part_of
@@ -247,6 +247,7 @@ def _check(booking: Booking, now_ns: int, settings: Settings) -> Refused | None:
         check_reservable(booking.role)
         or check_resources(f"booking {booking.id}", booking.resources)
         or check_labels(booking.labels)
+        or check_told(f"booking {booking.id}", booking.labels, booking.resources)
         or check_labels(booking.attributes)
         or check_duration("the announcement of a booking", booking.lead_ns, settings.ttl_max_ns)
         or check_duration("a window of a booking", booking.duration_ns, settings.ttl_max_ns)

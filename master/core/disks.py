@@ -109,7 +109,7 @@ def draft_doomed(draft: Draft, agent: Agent, volume: Volume, role: str, operatio
 
 def order_volume(draft: Draft, agent_id: AgentId, volume: Volume, role: str) -> None:
     """Tell the agent, and repeat it until it says that it is so."""
-    parcels = draft.removed if volume.is_doomed else draft.kept
+    parcels = draft.errands.removed if volume.is_doomed else draft.errands.kept
     put(parcels, agent_id, volume.tell(role))
     key = (agent_id, volume.id)
     draft.alarm(AlarmKind.VOLUME_UNANSWERED, key, draft.settings.volume_resend_ns)

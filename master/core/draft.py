@@ -61,6 +61,15 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
+class Errands:
+    """What few decisions have to say."""
+
+    operations: dict[FrameworkId, list[OperationStatus]] = field(default_factory=dict)
+    kept: dict[AgentId, list[Volume]] = field(default_factory=dict)
+    removed: dict[AgentId, list[Volume]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Draft:
     """Fill the lists, then take the decision."""
 
@@ -72,9 +81,6 @@ class Draft:
     rescinded: dict[FrameworkId, list[OfferId]] = field(default_factory=dict)
     acknowledgements: dict[AgentId, list[StatusAcknowledgement]] = field(default_factory=dict)
     updates: dict[FrameworkId, list[TaskStatus]] = field(default_factory=dict)
-    operations: dict[FrameworkId, list[OperationStatus]] = field(default_factory=dict)
-    kept: dict[AgentId, list[Volume]] = field(default_factory=dict)
-    removed: dict[AgentId, list[Volume]] = field(default_factory=dict)
     launches: dict[AgentId, list[Launch]] = field(default_factory=dict)
     kills: dict[AgentId, list[Kill]] = field(default_factory=dict)
     resizes: dict[AgentId, list[Resize]] = field(default_factory=dict)
@@ -87,6 +93,13 @@ class Draft:
     closed: dict[OfferId, None] = field(default_factory=dict)
     notices: list[TellHeld] = field(default_factory=list)
     offers_made: int = 0
+    _errands: Errands | None = None
+
+    @property
+    def errands(self) -> Errands:
+        if self._errands is None:
+            self._errands = Errands()
+        return self._errands
 
     def decision(self, reply: Reply | None = None) -> Decision[Event, Effect, Reply]:
         return Decision(tuple(self.events), tuple(self.soft), tuple(self.effects()), reply)
@@ -109,9 +122,10 @@ class Draft:
         yield from _parcels(SendRescinded, self.rescinded)
         yield from _parcels(SendAcknowledge, self.acknowledgements)
         yield from _parcels(SendUpdates, self.updates)
-        yield from _parcels(SendOperations, self.operations)
-        yield from _parcels(KeepVolumes, self.kept)
-        yield from _parcels(RemoveVolumes, self.removed)
+        if self._errands is not None:
+            yield from _parcels(SendOperations, self._errands.operations)
+            yield from _parcels(KeepVolumes, self._errands.kept)
+            yield from _parcels(RemoveVolumes, self._errands.removed)
         for agent_id, launches in self.launches.items():
             for part in _by_size(launches):
                 yield SendLaunch(agent_id, part)

@@ -33,6 +33,8 @@ from protocol.resources import Resources, sum_resources
 
 STATIC = "static:"  # begins the names of reservations by configuration, and of no others
 ADOPTED = "adopted-"  # and of those of volumes that agents brought back
+LABELS_TOLD_MAX = 1024  # characters; an offer may name a hundred reservations, in half a frame
+PARTS_TOLD_MAX = 64  # nor may the rest of an agent come to be in too many pieces
 BOOKED = "booked:"  # and of those that bookings make
 
 Reservations = dict[str, Reservation]
@@ -84,6 +86,7 @@ def check_reserve(request: Reserve, count: int, settings: Settings) -> Refused |
         check_reservable(request.role)
         or check_resources(f"a reservation for {request.role}", request.resources)
         or check_labels(request.labels)
+        or check_told(f"a reservation for {request.role}", request.labels, request.resources)
         or check_duration("the ttl of a reservation", request.ttl_ns, settings.ttl_max_ns)
         or check_count("reservations of the agent", count + 1, settings.agent_reservations_max)
     )
@@ -96,6 +99,15 @@ def find_reservation(agent: Agent, reservations: Reservations, name: str) -> Res
         text = f"agent {agent.id} has no reservation {name[:140]!r}"
         return Refused(Reason.UNKNOWN_RESERVATION, text)
     return found
+
+
+def check_told(what: str, labels: Iterable[wire.Label], resources: Resources) -> Refused | None:
+    """Bound what each offer of an agent repeats of it."""
+    size = sum(len(each.name) + len(each.value) for each in labels)
+    parts = sum(map(len, (*resources.ranges.values(), *resources.sets.values())))
+    return check_count(f"characters in the labels of {what}", size, LABELS_TOLD_MAX) or check_count(
+        f"ranges and items in {what}", parts, PARTS_TOLD_MAX
+    )
 
 
 def check_quotas(state: State, role: str, resources: Resources, before: str = "") -> Refused | None:

@@ -21,7 +21,7 @@ class Lent:
         self.unreserved = sum_resources(offer.unreserved for offer in offers)
         self.reserved: dict[str, Resources] = {}
         self.reservations: Reservations = {}
-        self._gained: Resources = EMPTY
+        self._gained: list[Resources] = []
         self._role = offers[0].role if offers else ""
         for offer in offers:
             for draw in offer.draws:
@@ -38,15 +38,16 @@ class Lent:
     @property
     def resources(self) -> Resources:
         """All that is left."""
-        return self.unreserved + sum_resources(self.reserved.values())
+        return sum_resources((self.unreserved, *self.reserved.values()))
 
     @property
     def refused(self) -> Resources:
         """What is left and was offered like this: what was just reserved, nobody has seen yet."""
-        left = self.resources + disk(
-            sum(each.held_bytes for each in self.volumes.values() if each.kept_bytes)
-        )
-        return left - (left & self._gained) if self._gained else left
+        left = self.resources
+        if self.volumes:
+            held = (each.held_bytes for each in self.volumes.values() if each.kept_bytes)
+            left += disk(sum(held))
+        return left - (left & sum_resources(self._gained)) if self._gained else left
 
     def part(self, reservation: str) -> Resources:
         """Return what is left of a reservation, or of none."""
@@ -78,7 +79,7 @@ class Lent:
         self._put_off(event.source, told.resources)
         reserve(self.reservations, event, now_ns)
         self._put(told.id, told.resources)
-        self._gained = self._gained + told.resources
+        self._gained.append(told.resources)
 
     def unreserve(self, event: ResourcesUnreserved) -> None:
         """Move resources out of a reservation."""

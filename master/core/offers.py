@@ -107,9 +107,11 @@ def decide_decline(
     draft = Draft(now_ns, settings)
     close_offers(draft, state, known, is_told=False)
     for offer in offers:
-        volumes = state.agents[offer.agent_id].volumes
-        held = disk(sum(volumes[name].held_bytes for name in offer.volumes))
-        _refuse(draft, state, (offer, offer.resources + held), decline.refuse_ns)
+        resources = offer.resources
+        if offer.volumes:
+            volumes = state.agents[offer.agent_id].volumes
+            resources += disk(sum(volumes[name].held_bytes for name in offer.volumes))
+        _refuse(draft, state, (offer, resources), decline.refuse_ns)
     draft_wasted(draft, state, offers)
     return draft.decision()
 

@@ -66,7 +66,7 @@ def decide_reconcile_operations(
     for name in command.operations or framework.operations:
         known = framework.operations.get(name)
         status = known or OperationStatus(name[:140], framework.id, stamp_ns=now_ns)
-        put(draft.operations, framework.id, status)
+        put(draft.errands.operations, framework.id, status)
     return draft.decision()
 
 
@@ -101,7 +101,7 @@ def draft_operation(
     status = replace(status, message=status.message[:MESSAGE_CHARACTERS_MAX], stamp_ns=draft.now_ns)
     draft.events.append(OperationUpdated(status))
     if status.state in ENDED and framework.id in state.soft.framework_links:
-        put(draft.operations, framework.id, status)
+        put(draft.errands.operations, framework.id, status)
         _await_acknowledgement(draft, framework.id, status.operation_id)
 
 
@@ -130,7 +130,7 @@ def ring_operation_unanswered(draft: Draft, state: State, key: tuple[str, ...]) 
     framework = state.frameworks.get(FrameworkId(key[0]))
     known = None if framework is None else framework.operations.get(key[1])
     if framework is not None and known is not None and framework.id in state.soft.framework_links:
-        put(draft.operations, framework.id, known)
+        put(draft.errands.operations, framework.id, known)
         _await_acknowledgement(draft, framework.id, key[1])
 
 

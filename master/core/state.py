@@ -28,7 +28,7 @@ from protocol.decision import Refused
 from protocol.ids import AgentId, FrameworkId, OfferId, TaskKey
 from protocol.messages.framework import OfferFilter
 from protocol.messages.values import Booking
-from protocol.resources import EMPTY, Resources
+from protocol.resources import Resources, sum_resources
 from rlog.spaces.alarms import Alarms
 from rlog.spaces.records import Spaces
 from rlog.versions import FIRST
@@ -160,22 +160,18 @@ def _copied(accounts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
 
 def offered_of(state: State, agent_id: AgentId) -> Resources:
     """Return what is lent out of the agent."""
-    total = EMPTY
-    for offer_id in state.soft.offers_by_agent.get(agent_id, ()):
-        offer = state.soft.offers[offer_id]
-        if not offer.rival_of:
-            total = total + offer.resources
-    return total
+    offer_ids = state.soft.offers_by_agent.get(agent_id, ())
+    offers = (state.soft.offers[offer_id] for offer_id in offer_ids)
+    return sum_resources(offer.resources for offer in offers if not offer.rival_of)
 
 
 def free_of(state: State, agent: Agent) -> Resources:
     """Return what is neither allocated nor offered of the agent, and for anybody."""
     free = agent.total - agent.allocated - offered_of(state, agent.id)
-    for idle in idle_of(state, agent).values():
-        free = free - idle
-    for volume in agent.volumes.values():
-        free = free - Resources({"disk": volume.held_bytes})
-    return free
+    if not agent.reservations:
+        return free
+    held = (Resources({"disk": volume.held_bytes}) for volume in agent.volumes.values())
+    return free - sum_resources((*idle_of(state, agent).values(), *held))
 
 
 def idle_of(state: State, agent: Agent) -> dict[str, Resources]:

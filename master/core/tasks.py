@@ -211,7 +211,8 @@ def apply_task_launched(state: State, event: TaskLaunched) -> None:
     framework.live += 1
     framework.description_bytes += weigh_description(description)
     agent.allocated = agent.allocated + task.resources
-    take_draws(state, agent, task)
+    if task.draws:
+        take_draws(state, agent, task)
     amounts = task.resources.quantities
     charge(framework.allocated.setdefault(task.role, {}), amounts)
     charge(state.allocated.setdefault(task.role, {}), amounts)

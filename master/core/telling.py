@@ -145,7 +145,8 @@ class Telling:
             self._draft.touch(task.agent_id)
             if self._state.agents[task.agent_id].drain:
                 self._draft.alarm(AlarmKind.AGENT_DRAIN, (task.agent_id,), 0)
-            self._let_go(task)
+            if task.draws:
+                self._let_go(task)
             if self._state.frameworks[task.framework_id].has_left:
                 self._draft.alarm(AlarmKind.FRAMEWORK_IDLE, (task.framework_id,), 0)
 

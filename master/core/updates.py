@@ -186,7 +186,8 @@ def _end(state: State, framework: Framework, task: Task) -> None:
     agent = state.agents[task.agent_id]
     del agent.tasks[task.key]
     agent.allocated = agent.allocated - task.held
-    _return_draws(state, agent, task)
+    if task.draws:
+        _return_draws(state, agent, task)
     credit_role(framework.allocated, task.role, task.held.quantities)
     credit_role(state.allocated, task.role, task.held.quantities)
     if state.soft.ledger is not None:

@@ -122,7 +122,7 @@ def check_description(description: TaskDescription, settings: Settings) -> Refus
         or _check_environment(description)
         or _check_uris(description)
         or check_labels(description.labels)
-        or _check_mounts(description)
+        or (_check_mounts(description) if description.volumes else None)
         or _check_replaces(description)
         or _check_signal(description)
         or _check_discovery(description)

@@ -64,7 +64,7 @@ def decide_change_volume(
     agent = find_agent(state, command.change.agent_id)
     if isinstance(agent, Refused):
         return agent
-    draft = Draft(now_ns, settings)
+    draft = Draft(now_ns, settings, closed={})
     said: str | Refused
     if command.change.verb == "create":
         said = _create(draft, state, agent, command)
