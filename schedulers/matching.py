@@ -25,6 +25,7 @@ class Demand:
     resources: Resources
     ports: int = 0
     constraints: tuple[Constraint, ...] = ()
+    volumes: tuple[str, ...] = ()  # that it uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def match_offers(offers: Sequence[Offer], demands: Sequence[Demand]) -> Matching
     """Return who gets what; no offer gives more than it holds."""
     everything = sum_resources(offer.resources for offer in offers)
     rest = {offer.offer_id: offer.resources for offer in offers}
+    taken: dict[str, None] = {}  # agent/volume, of those for one task
     placements: dict[str, tuple[Placement, ...]] = {}
     unserved = []
     by_size = sorted(
@@ -56,7 +58,13 @@ def match_offers(offers: Sequence[Offer], demands: Sequence[Demand]) -> Matching
         for offer in offers:
             left = rest[offer.offer_id]
             needed = claim(offer, left, demand)
-            if needed is not None:
+            alone = [
+                f"{offer.agent_id}/{each.id}"
+                for each in offer.volumes
+                if each.id in demand.volumes and not each.is_shared
+            ]
+            if needed is not None and not any(each in taken for each in alone):
+                taken.update(dict.fromkeys(alone))
                 rest[offer.offer_id] = left - needed
                 placed = Placement(demand, needed)
                 placements[offer.offer_id] = (*placements.get(offer.offer_id, ()), placed)
@@ -82,11 +90,17 @@ def claim(offer: Offer, left: Resources, demand: Demand) -> Resources | None:
     """Return what the demand takes of what is left of an offer; None when that is too little."""
     if not is_admitted(demand.constraints, offer.agent_id, offer):
         return None
-    if not left.contains(demand.resources):
+    if not has_volumes(offer, demand) or not left.contains(demand.resources):
         return None
     left = left - demand.resources
     ports = _pick_ports(left, demand.ports)
     return None if ports is None else demand.resources + ports
+
+
+def has_volumes(offer: Offer, demand: Demand) -> bool:
+    """Whether all that the demand uses come with the offer."""
+    offered = {each.id for each in offer.volumes}
+    return all(name in offered for name in demand.volumes)
 
 
 def explain_shortage(offers: Sequence[Offer], demand: Demand) -> str:
@@ -96,6 +110,9 @@ def explain_shortage(offers: Sequence[Offer], demand: Demand) -> str:
     admitted = [each for each in offers if is_admitted(demand.constraints, each.agent_id, each)]
     if not admitted:
         return f"no agent offers resources with {format_constraints(demand.constraints)}"
+    admitted = [offer for offer in admitted if has_volumes(offer, demand)]
+    if not admitted:
+        return f"no agent offers volume {', '.join(demand.volumes)}"
     for name, amount in demand.resources.scalars.items():
         most = max(offer.resources.scalars.get(name, 0) for offer in admitted)
         if most < amount:

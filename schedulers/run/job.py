@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from protocol.constraints import parse_constraint
 from protocol.ids import check_id
-from protocol.messages.values import TaskDescription, Uri, Variable
+from protocol.messages.values import Mount, TaskDescription, Uri, Variable
 from protocol.resources import parse_resources
 from schedulers.matching import Demand, Placement
 
@@ -37,6 +37,7 @@ class JobOptions:
     variables: Sequence[str] = ()
     uris: Sequence[str] = ()
     constraints: Sequence[str] = ()
+    volumes: Sequence[str] = ()
     user: str = ""
     is_shell: bool = False
     cpus_limit: str = ""
@@ -96,12 +97,14 @@ def make_job(options: JobOptions) -> Job:
         kill_signal=_parse_signal(options.kill_signal),
         priority=options.priority,
         is_preemptible=options.preemptible,
+        volumes=tuple(_parse_mount(each) for each in options.volumes),
     )
+    volumes = tuple(each.volume for each in description.volumes)
     ids = [f"{name}-{number}" for number in range(options.instances)]
     return Job(
         name,
         description,
-        {each: Demand(each, resources, options.ports, constraints) for each in ids},
+        {each: Demand(each, resources, options.ports, constraints, volumes) for each in ids},
     )
 
 
@@ -137,6 +140,14 @@ def _parse_signal(text: str) -> int:
         return int(signal.Signals[name if name.startswith("SIG") else f"SIG{name}"])
     except (KeyError, ValueError):
         raise JobError(f"--kill-signal {text!r} is no signal; give INT, QUIT, 10, …") from None
+
+
+def _parse_mount(text: str) -> Mount:
+    volume, _, rest = text.partition(":")
+    path, colon, mode = rest.partition(":")
+    if not volume or not path or (colon and mode != "ro"):
+        raise JobError(f"--volume {text!r} is not of the form VOLUME:PATH or VOLUME:PATH:ro")
+    return Mount(volume, path, is_read_only=mode == "ro")
 
 
 def _make_uri(text: str) -> Uri:

@@ -88,6 +88,15 @@ def run(
     priority: Annotated[
         int, typer.Option(metavar="N", help="Of preemptible ones the lower goes first.")
     ] = 0,
+    volumes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--volume",
+            metavar="VOLUME:PATH",
+            help="Of the role; where it is in the sandbox; VOLUME:PATH:ro to read it only.",
+            rich_help_panel=PANEL_NEEDS,
+        ),
+    ] = None,
     role: Annotated[str, typer.Option(rich_help_panel=PANEL_LINK)] = "default",
     masters: Annotated[
         str,

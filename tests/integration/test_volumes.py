@@ -130,7 +130,16 @@ def test_operator_makes_resizes_and_destroys_a_volume(cluster: Cluster) -> None:
     too_big = cluster.quorate("volume", "resize", name, "v", "200MiB")
     assert (too_big.returncode, "disk:60MiB is free" in too_big.stderr) == (1, True)
     assert cluster.quorate("volume", "resize", name, "v", "90MiB").returncode == 0
-    run_task(cluster, "filler", "head -c 1000000 /dev/zero > v/zero", Mount("v", "v"))
+    fill = (
+        "--role",
+        "db/filler",
+        "--volume",
+        "v:v",
+        "--shell",
+        "--",
+        "head -c 1000000 /dev/zero > v/x",
+    )
+    assert cluster.quorate("run", *fill).returncode == 0
     too_small = cluster.quorate("volume", "resize", name, "v", "500KiB")
     assert (too_small.returncode, "bytes are in it" in too_small.stderr) == (1, True)
     (volume,) = cluster.ask("volume")

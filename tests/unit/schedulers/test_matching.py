@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from protocol.constraints import format_constraint, is_admitted, parse_constraint
 from protocol.messages.framework import Offer
-from protocol.messages.values import Attribute, Constraint
+from protocol.messages.values import Attribute, Constraint, Volume
 from protocol.resources import parse_resources, sum_resources
 from schedulers.matching import Demand, explain_shortage, list_ports, match_offers
 
@@ -152,3 +152,21 @@ def test_constraint_is_read(text: str, constraint: Constraint) -> None:
 def test_constraint_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not of the form"):
         parse_constraint(text)
+
+
+def test_a_volume_is_one_tasks_unless_it_is_shared() -> None:
+    volumes = (Volume("data", 1), Volume("logs", 2, is_shared=True))
+    offers = [Offer("o1", "a1", resources=parse_resources("cpus:8"), volumes=volumes)]
+    need = parse_resources("cpus:1")
+    alone = [Demand(f"d{n}", need, volumes=("data", "logs")) for n in range(2)]
+    shared = [Demand(f"s{n}", need, volumes=("logs",)) for n in range(2)]
+    matching = match_offers(offers, [*alone, *shared])
+    placed = [each.demand.name for each in matching.placements["o1"]]
+    assert placed == ["d0", "s0", "s1"]
+    assert [each.name for each in matching.unserved] == ["d1"]
+
+
+def test_shortage_names_the_volume_that_is_not_offered() -> None:
+    demand = Demand("d", parse_resources("cpus:1"), volumes=("data",))
+    text = explain_shortage([Offer("o1", resources=parse_resources("cpus:8"))], demand)
+    assert text == "no agent offers volume data"
