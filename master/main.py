@@ -164,6 +164,8 @@ def read_totals(master: Master) -> ClusterTotals | None:
         capacity=found.capacity,
         offered=found.offered,
         allocated=found.allocated,
+        reserved=found.reserved,
+        volumes=found.volumes,
         tasks={**found.tasks_ended, **found.tasks},
         agents=found.agents,
         frameworks=found.frameworks,

@@ -45,9 +45,11 @@ class ClusterTotals:
     capacity: Amounts = field(default_factory=dict)
     offered: Amounts = field(default_factory=dict)
     allocated: Amounts = field(default_factory=dict)
+    reserved: Amounts = field(default_factory=dict)
     tasks: Mapping[str, int] = field(default_factory=dict)
     agents: Mapping[str, int] = field(default_factory=dict)
     frameworks: Mapping[str, int] = field(default_factory=dict)
+    volumes: Mapping[str, int] = field(default_factory=dict)
     shares: tuple[Share, ...] = ()
     holdings: tuple[Holding, ...] = ()
     offers_outstanding: int = 0
@@ -80,6 +82,7 @@ class ClusterCollector(Collector):
             ("quorate_tasks", "Tasks the masters remember, by state.", totals.tasks),
             ("quorate_agents", "Agents by state.", totals.agents),
             ("quorate_frameworks", "Frameworks by state.", totals.frameworks),
+            ("quorate_volumes", "Volumes by state.", totals.volumes),
         ):
             family = GaugeMetricFamily(name, text, labels=["state"])
             for state, count in counts.items():
@@ -132,6 +135,7 @@ class ClusterCollector(Collector):
             ("capacity", "Resources of all agents in contact.", totals.capacity),
             ("offered", "Resources lent in offers that nobody answered yet.", totals.offered),
             ("allocated", "Resources held by tasks.", totals.allocated),
+            ("reserved", "Resources kept for roles, in use or not.", totals.reserved),
         ):
             family = GaugeMetricFamily(f"quorate_resources_{kind}", text, labels=["resource"])
             for name, amount in amounts.items():

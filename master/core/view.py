@@ -35,6 +35,7 @@ from protocol.quantities import listed_quantities
 from protocol.resources import EMPTY, Resources, dominant_share
 
 Amounts = dict[str, int]
+VOLUME_STATES = ("creating", "ready", "resizing", "destroying")
 T = TypeVar("T")
 
 
@@ -69,7 +70,9 @@ class Totals:
     capacity: Amounts  # of all agents that are not unreachable
     allocated: Amounts
     offered: Amounts
+    reserved: Amounts  # of the capacity, in use or not
     agents: dict[str, int]  # by state, as the other counts
+    volumes: dict[str, int]
     frameworks: dict[str, int]
     tasks: dict[str, int]
     tasks_ended: dict[str, int]  # ever
@@ -234,9 +237,15 @@ def totals(state: State) -> Totals:
     for by_role in state.soft.offered.values():
         for amounts in by_role.values():
             charge(offered, amounts)
+    reserved: Amounts = {}
+    for amounts in state.reserved.values():
+        charge(reserved, amounts)
     agents = dict.fromkeys(("connected", "disconnected", "unreachable"), 0)
+    volumes = dict.fromkeys(VOLUME_STATES, 0)
     for agent in state.agents.values():
         agents[agent_state(state, agent)] += 1
+        for volume in agent.volumes.values():
+            volumes[volume.state.name.lower()] += 1
     frameworks = dict.fromkeys(("connected", "disconnected", "left", "removed"), 0)
     for framework in state.frameworks.values():
         frameworks[framework_state(framework)] += 1
@@ -244,7 +253,9 @@ def totals(state: State) -> Totals:
         capacity=dict(state.capacity),
         allocated=allocated,
         offered=offered,
+        reserved=reserved,
         agents=agents,
+        volumes=volumes,
         frameworks=frameworks,
         tasks=dict(state.task_counts),
         tasks_ended=dict(state.ended_counts),

@@ -4,12 +4,15 @@ from master.core import view
 from master.core.agents import RegisterAgent
 from master.core.frameworks import LeaveFramework, SubscribeFramework
 from master.core.offers import AcceptOffers
+from master.core.reservations import ReserveByOperator
 from master.core.roles import SetWeight
 from master.core.settings import SECOND_NS
 from master.core.tasks import KillTasks
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
+from master.core.volumes import ChangeVolumeByOperator
 from protocol.ids import AgentId, FrameworkId
-from protocol.messages.framework import Acknowledgement, KillTask
+from protocol.messages.framework import Acknowledgement, KillTask, Reserve
+from protocol.messages.operator import ChangeVolume
 from protocol.messages.values import TaskState
 from protocol.resources import parse_resources
 from tests.unit.master.leader import (
@@ -134,3 +137,15 @@ def test_pages_of_tasks_follow_their_launches() -> None:
 def test_page_after_no_number_of_a_launch_is_the_first() -> None:
     state = leader_with_tasks().state
     assert len(view.view_tasks(state, is_all=True, page=view.Page("x", 9))) == 2
+
+
+def test_totals_count_what_is_reserved_and_volumes_by_state() -> None:
+    leader = Leader()
+    leader.submit(RegisterAgent(registration("a1", "cpus:4;mem:8GiB;disk:9GiB"), "p", 1))
+    held = Reserve(reservation="r", role="db", resources=parse_resources("cpus:1;disk:5GiB"))
+    leader.submit(ReserveByOperator("a1", held))
+    change = ChangeVolume(0, "a1", "v", "create", "r", 1 << 30)
+    leader.submit(ChangeVolumeByOperator(change))
+    found = view.totals(leader.state)
+    assert found.reserved == {"cpus": 1000, "disk": 5 << 30}
+    assert (found.volumes["creating"], found.volumes["ready"]) == (1, 0)
