@@ -230,13 +230,13 @@ def _left_of(
 
 
 def _free_volumes(state: State, agent: Agent) -> dict[str, tuple[tuple[str, ...], int]]:
-    """Return by reservation the volumes that may be lent: not lent, nor used but by sharing."""
+    """Return by reservation the volumes that may be lent: made, and not lent or used by others."""
     lent: dict[str, None] = {}
     for offer_id in state.soft.offers_by_agent.get(agent.id, ()):
         lent |= dict.fromkeys(state.soft.offers[offer_id].volumes)
     free: dict[str, tuple[tuple[str, ...], int]] = {}
     for name, volume in agent.volumes.items():
-        if volume.is_doomed or name in lent:
+        if volume.is_doomed or not volume.kept_bytes or name in lent:
             continue
         if volume.is_shared or not users_of(state, agent, name):
             names, size_bytes = free.get(volume.reservation, ((), 0))

@@ -5,7 +5,6 @@ from master.allocator.tree import WEIGHT_MILLI, is_within
 from master.core.agents import GONE_MAX
 from master.core.alarms import AlarmKind
 from master.core.allocation import standings, supply_of
-from master.core.booked import next_turn_ns
 from master.core.disks import disk, users_of
 from master.core.holdings import STATIC, children_of
 from master.core.maintenance import WINDOWS_MAX, window_alarm
@@ -115,6 +114,7 @@ def _check_volumes(state: State, agent: Agent) -> None:
         assert volume.operation == "" or not volume.is_settled
         users = users_of(state, agent, name)
         if name in lent:
+            assert volume.kept_bytes
             assert not volume.is_doomed
             assert volume.is_shared or not users, (agent.id, name)
         assert not (volume.is_doomed and users)
@@ -345,9 +345,6 @@ def _check_alarms(state: State) -> None:
         return
     if state.soft.unbooked:
         assert (AlarmKind.BOOKINGS_DUE, ()) in alarms.wanted
-    for booking in state.bookings.values():
-        if next_turn_ns(booking, state.now_ns) is not None:
-            assert (AlarmKind.BOOKING_TURNS, (booking.id,)) in alarms.wanted, booking.id
     for agent in state.agents.values():
         if agent.drain and any(state.tasks[key].kill is None for key in agent.tasks):
             assert (AlarmKind.AGENT_DRAIN, (agent.id,)) in alarms.wanted, agent.id

@@ -64,7 +64,7 @@ def decide_change_volume(
     agent = find_agent(state, command.change.agent_id)
     if isinstance(agent, Refused):
         return agent
-    draft = Draft(now_ns, settings, closed={})
+    draft = Draft(now_ns, settings)
     said: str | Refused
     if command.change.verb == "create":
         said = _create(draft, state, agent, command)
@@ -72,7 +72,10 @@ def decide_change_volume(
         said = _change(draft, state, agent, command.change)
     else:
         said = Refused(Reason.BAD_NAME, f"{command.change.verb[:40]!r} cannot be done to a volume")
-    return said if isinstance(said, Refused) else draft.decision(Said(said))
+    if isinstance(said, Refused):
+        return said
+    draft.touch(agent.id)
+    return draft.decision(Said(said))
 
 
 def decide_report(state: State, command: ReportVolumes, now_ns: int, settings: Settings) -> Outcome:
