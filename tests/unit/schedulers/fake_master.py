@@ -9,18 +9,22 @@ from protocol.credentials import Credentials
 from protocol.messages.framework import (
     Accept,
     Acknowledge,
+    AcknowledgeOperations,
     CallDone,
     FrameworkMessage,
     LaunchTask,
     Offer,
     Offers,
+    OperationUpdates,
     Reconcile,
+    ReconcileOperations,
+    Reserve,
     Subscribe,
     Subscribed,
     Updates,
 )
 from protocol.messages.link import Leader, LinkRole
-from protocol.messages.values import TaskState, TaskStatus
+from protocol.messages.values import OperationState, OperationStatus, TaskState, TaskStatus
 from protocol.peer import Peer
 from protocol.resources import parse_resources
 from protocol.server import Server, ServerConfig
@@ -34,6 +38,7 @@ class FakeMaster:
     def __init__(self, credentials: Credentials | None = None) -> None:
         self.heard: list[FrameworkMessage] = []
         self.known: dict[str, TaskStatus] = {}  # tasks, as if replicated
+        self.operations: dict[str, OperationStatus] = {}
         self.refusals: dict[type, tuple[str, str]] = {}  # each is said once
         self.deaf_to: set[type] = set()  # neither acted on nor answered
         self.mute_on: set[type] = set()  # acted on, not answered
@@ -131,7 +136,7 @@ class FakeMaster:
         self.heard.append(message)
         self.tell()
         kind = type(message)
-        if kind in self.deaf_to or isinstance(message, Acknowledge):
+        if kind in self.deaf_to or isinstance(message, (Acknowledge, AcknowledgeOperations)):
             return
         refusal = self.refusals.pop(kind, None)
         if refusal is None:
@@ -152,9 +157,16 @@ class FakeMaster:
                 if isinstance(each, LaunchTask):
                     task = each.description.task_id
                     self.known[task] = TaskStatus("fw-1", task, "a1", 1, 0, TaskState.STAGING)
+                elif isinstance(each, Reserve):
+                    name, ended = each.operation_id, OperationState.FINISHED
+                    self.operations[name] = OperationStatus(name, "fw-1", "a1", ended)
         elif isinstance(message, Reconcile):
             statuses = [
                 self.known.get(task, TaskStatus("fw-1", task, state=TaskState.UNKNOWN))
                 for task in message.tasks
             ]
             self.say(Updates(tuple(statuses)))
+        elif isinstance(message, ReconcileOperations):
+            known = self.operations
+            told = (known.get(each, OperationStatus(each, "fw-1")) for each in message.operations)
+            self.say(OperationUpdates(tuple(told)))

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from protocol.links import LinkPace
 from protocol.messages.framework import ClusterView, InverseOffer, Offer, Recall, Transacted
-from protocol.messages.values import TaskDescription, TaskState, TaskStatus
+from protocol.messages.values import OperationStatus, TaskDescription, TaskState, TaskStatus
 from schedulers import Driver, Framework, Scheduler
 from tests.unit.schedulers.fake_master import FakeMaster
 
@@ -52,6 +52,9 @@ class Diary(Scheduler):
         if status.state == self.fails_on:
             raise RuntimeError("the scheduler fails")
         self.write("updated", status.task_id, status.state)
+
+    def operated(self, driver: Driver, status: OperationStatus) -> None:
+        self.write("operated", status.operation_id, status.state)
 
     def done(self, driver: Driver, call: int) -> None:
         self.write("done", call)
