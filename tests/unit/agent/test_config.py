@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import AgentConfig, load_config, parse_attributes, split_address
+from agent.config import (
+    AgentConfig,
+    load_config,
+    parse_attributes,
+    parse_reserved,
+    split_address,
+    split_reserved,
+)
 from protocol.messages.values import Attribute
+from protocol.resources import parse_resources
 from protocol.settings import ConfigError
 
 
@@ -70,3 +78,20 @@ def test_attributes_are_given_once() -> None:
 
 def test_address_may_be_of_version_six() -> None:
     assert split_address("[::1]:80") == ("::1", 80)
+
+
+def test_reserved_parts_are_read_by_role() -> None:
+    flags = {"insecure": True, "reserved": split_reserved(["eng/x=cpus:1;mem:1GiB"])}
+    (static,) = parse_reserved(load_config("", flags).reserved)
+    assert (static.role, static.resources) == ("eng/x", parse_resources("cpus:1;mem:1GiB"))
+
+
+@pytest.mark.parametrize("texts", [["eng"], ["a=cpus:1", "a=cpus:2"]])
+def test_reserved_parts_that_are_none_are_refused(texts: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--reserved"):
+        split_reserved(texts)
+
+
+def test_reserved_part_without_an_amount_names_its_role() -> None:
+    with pytest.raises(ConfigError, match="reserved: eng: "):
+        load_config("", {"insecure": True, "reserved": {"eng": "cpus"}})
