@@ -29,6 +29,7 @@ class MasterConfig(MemberConfig, frozen=True, forbid_unknown_fields=True, kw_onl
     zone_attribute: str = "zone"  # of agents: names where each is
     sorter: Literal["drf", "random"] = "drf"  # who is offered first: who has least, or chance
     fairness_excludes: tuple[str, ...] = ()  # resources that count for nobody's share
+    scarce_resources: tuple[str, ...] = ()  # agents with one are offered only to who asks for it
     offer_timeout_s: Seconds = 60.0  # age at which an unanswered offer is taken back
     offer_yield_s: Seconds = 2.0  # and at which it is when somebody else asked for what is in it
 

@@ -179,6 +179,7 @@ def _settings(config: MasterConfig) -> Settings:
         offer_yield_ns=config.offer_yield_ns,
         sorter=config.sorter,
         fairness_excludes=frozenset(config.fairness_excludes),
+        scarce_resources=frozenset(config.scarce_resources),
         absent_milli_max=round(config.absent_fraction_max * 1000),
         removal_interval_ns=60 * SECOND_NS // config.removals_per_min,
         zone_attribute=config.zone_attribute,

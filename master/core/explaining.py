@@ -12,6 +12,7 @@ from master.core.explaining_tasks import explain_task, find_launch
 from master.core.filters import describe_filters
 from master.core.policies import policy_of
 from master.core.records import Agent, Framework
+from master.core.scarce import asks_for
 from master.core.settings import Settings
 from master.core.shortages import explain_demand, reason_of_agent
 from master.core.standing import back_off_of, demand_of
@@ -86,7 +87,8 @@ class _Explainer:
             yield from self._explain_back_off(framework.id, role)
             demand = demand_of(self._state, framework.id, role)
             if demand is not None:
-                yield from explain_demand(self._state, role, demand)
+                scarce = self._settings.scarce_resources
+                yield from explain_demand(self._state, role, demand, scarce)
             yield from self._explain_turn(role)
             yield from self._explain_rank(framework.id, role)
             yield from self._explain_quota(role)
@@ -208,15 +210,8 @@ class _Explainer:
         back_off = back_off_of(state, FrameworkId(framework_id), role)
         if back_off is not None and back_off.is_paused:
             return _Reason("BACKED_OFF", "free, but it is backed off")
-        demand = demand_of(state, FrameworkId(framework_id), role)
-        if demand is not None and (unfit := reason_of_agent(state, agent, demand)):
-            return _Reason(*unfit)
-        if self._wishes.is_filtered(framework_id, role, supply):
-            known = describe_filters(state.soft.filters[FrameworkId(framework_id)], role)
-            return _Reason("FILTERED", f"not what it said it can use: {known}")
-        if not self._wishes.is_large_enough(role, supply.resources):
-            least = format_quantities(policy_of(state, role).least)
-            return _Reason("BELOW_LEAST", f"with less free than the role is offered: {least}")
+        if unfit := self._unfit(agent, framework_id, role, supply):
+            return unfit
         if self._wishes.part_for(framework_id, role, supply, {}) is None:
             refusal = state.soft.refusals.get(FrameworkId(framework_id), {}).get((role, agent.id))
             if refusal is None:  # what quotas leave is too little for what it asks for
@@ -225,6 +220,24 @@ class _Explainer:
             limit = format_duration(_rounded(seconds) * SECOND_NS)
             return _Reason("REFUSED", f"refused by it for up to {limit} more; a revive ends that")
         return _Reason("FREE", "free: offered in its turn")
+
+    def _unfit(self, agent: Agent, framework_id: str, role: str, supply: Supply) -> _Reason | None:
+        """Return why it is not what the framework, or its role, takes."""
+        state = self._state
+        demand = demand_of(state, FrameworkId(framework_id), role)
+        scarce = self._wishes.scarce_for(framework_id, role, supply)
+        pairs = zip(demand.wants, demand.left, strict=True) if demand is not None else ()
+        if scarce and not any(left and asks_for(scarce, want.amounts) for want, left in pairs):
+            return _Reason("SCARCE", f"kept for those who ask for their {' or '.join(scarce)}")
+        if demand is not None and (unfit := reason_of_agent(state, agent, demand)):
+            return _Reason(*unfit)
+        if self._wishes.is_filtered(framework_id, role, supply):
+            known = describe_filters(state.soft.filters[FrameworkId(framework_id)], role)
+            return _Reason("FILTERED", f"not what it said it can use: {known}")
+        if not self._wishes.is_large_enough(role, supply.resources):
+            least = format_quantities(policy_of(state, role).least)
+            return _Reason("BELOW_LEAST", f"with less free than the role is offered: {least}")
+        return None
 
     def _smallest(self) -> str:
         settings = self._settings

@@ -12,6 +12,7 @@ from master.core.alarms import AlarmKind
 from master.core.draft import Draft, put
 from master.core.policies import policy_of
 from master.core.records import Agent, Reclaim, Task
+from master.core.scarce import asks_for, scarce_of
 from master.core.standing import ReclaimBegun, ReclaimEnded, is_resting
 from master.core.state import (
     State,
@@ -72,7 +73,8 @@ def ring_reclaim_due(draft: Draft, state: State, key: tuple[str, ...]) -> None:
 
 def _reclaim(draft: Draft, state: State, waiting: list[tuple[str, Want, int]]) -> None:
     """Ask back for the first that may have it: one task's worth a turn, so that shares follow."""
-    books = Books(state, [role for role, _, _ in waiting])
+    scarce = draft.settings.scarce_resources
+    books = Books(state, [role for role, _, _ in waiting], scarce)
     tried = 0
     wanted: dict[str, int] = {}
     for role, _, left in waiting:
@@ -103,7 +105,8 @@ def _reclaim(draft: Draft, state: State, waiting: list[tuple[str, Want, int]]) -
 class Books:
     """Shares, entitlements and guarantees, while tasks are marked to go."""
 
-    def __init__(self, state: State, wanting: list[str]) -> None:
+    def __init__(self, state: State, wanting: list[str], scarce: frozenset[str]) -> None:
+        self.scarce = scarce  # agents that have it are for wants of it
         self._total = shared_capacity(state)
         self._held = held_by_role(state)
         self._parts = entitle([*self._held, *wanting], state.weights)
@@ -181,6 +184,8 @@ def find_victims(state: State, books: Books, wish: tuple[str, Want], turn: int) 
     for agent_id in (*agent_ids[start:], *agent_ids[:start])[:AGENTS_MAX]:
         agent = state.agents[agent_id]
         if not agent.is_active or not is_admitted(want.constraints, agent.id, agent):
+            continue
+        if not asks_for(scarce_of(agent, books.scarce), want.amounts):
             continue
         victims = _victims_on(state, books, agent, wish)
         if victims is not None and (best is None or victims.cost < best.cost):

@@ -40,6 +40,7 @@ class Settings:
     pass_agents_max: int = 1000  # looked at in one allocation pass, about 30 ms
     sorter: str = "drf"  # or "random": by weight and chance alone
     fairness_excludes: frozenset[str] = frozenset()  # resources that count for no share
+    scarce_resources: frozenset[str] = frozenset()  # agents with one are for who asks for it
     pass_withheld_max: int = 64  # kept back by quotas: as long as some are granted, more are
     request_agents_max: int = 2000  # idle ones, looked at as a request is decided, about 1 ms
     request_offers_max: int = 64  # made in answer to one, the others by the next passes

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from master.allocator.demand import Demand, Want
 from master.core.records import Agent
+from master.core.scarce import asks_for, scarce_of
 from master.core.state import State, free_of
 from protocol.constraints import format_constraints, is_admitted
 from protocol.messages.operator import Finding
@@ -12,7 +13,9 @@ from protocol.quantities import format_quantities
 WANTS_NAMED_MAX = 5
 
 
-def explain_demand(state: State, role: str, demand: Demand) -> Iterator[Finding]:
+def explain_demand(
+    state: State, role: str, demand: Demand, scarce: frozenset[str]
+) -> Iterator[Finding]:
     """Say what is asked for, what of it is offered, and what no agent has."""
     pairs = [
         (want, count, left)
@@ -26,17 +29,22 @@ def explain_demand(state: State, role: str, demand: Demand) -> Iterator[Finding]
         offered = "offered it" if not left else f"{left} not offered it yet"
         yield Finding(role, "DEMAND", f"it asks for {tasks} of {describe_want(want)}: {offered}")
     for want, _, left in pairs[:WANTS_NAMED_MAX]:
-        if left and (text := find_shortage(state, want)):
+        if left and (text := find_shortage(state, want, scarce)):
             yield Finding(role, "SHORTAGE", text)
 
 
-def find_shortage(state: State, want: Want) -> str:
+def find_shortage(state: State, want: Want, scarce: frozenset[str]) -> str:
     """Return what no agent can give that a task needs, empty when one can.
 
     What is lent or kept for others counts as free here: it may come back.
     """
     agents = [state.agents[agent_id] for agent_id in state.soft.agent_links]
-    admitted = [each for each in agents if is_admitted(want.constraints, each.id, each)]
+    admitted = [
+        each
+        for each in agents
+        if is_admitted(want.constraints, each.id, each)
+        and asks_for(scarce_of(each, scarce), want.amounts)
+    ]
     if not admitted:
         where = f" with {format_constraints(want.constraints)}" if want.constraints else ""
         return f"no agent offers resources{where}"

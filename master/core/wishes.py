@@ -8,6 +8,7 @@ from master.allocator.demand import NOTHING, Demand, take
 from master.core.disks import disk
 from master.core.filters import is_filtered
 from master.core.policies import policy_of
+from master.core.scarce import asks_for, do_ask_for, scarce_of
 from master.core.settings import Settings
 from master.core.standing import demand_of
 from master.core.state import State
@@ -41,11 +42,16 @@ class Wishes:
         demand = self._demands.get((framework_id, role)) or demand_of(
             self._state, FrameworkId(framework_id), role
         )
+        scarce = self.scarce_for(framework_id, role, supply)
         if demand is None:
-            return supply if self._may_offer(framework_id, role, supply) else None
+            may = not scarce and self._may_offer(framework_id, role, supply)
+            return supply if may else None
         left = self._left.get((framework_id, role))
         if left is None:
             left = self._left[framework_id, role] = demand.left
+        if scarce:
+            pairs = zip(demand.wants, left, strict=True)
+            left = [some if asks_for(scarce, want.amounts) else 0 for want, some in pairs]
         most = self._part(demand, left, (role, supply), NOTHING)
         if most is None or not self._may_offer(framework_id, role, most):
             return None
@@ -91,6 +97,18 @@ class Wishes:
             return False
         agent = self._state.agents[AgentId(supply.agent_id)]
         return is_filtered(filters, role, agent, supply.everything)
+
+    def scarce_for(self, framework_id: str, role: str, supply: Supply) -> tuple[str, ...]:
+        """Return what of the agent is scarce, and closes it to who does not ask for that.
+
+        Filters ask for it, too; and a reservation opens its agent to its role.
+        """
+        agent = self._state.agents[AgentId(supply.agent_id)]
+        names = scarce_of(agent, self._settings.scarce_resources)
+        if not names or supply.reserved:
+            return ()
+        filters = self._state.soft.filters.get(FrameworkId(framework_id), ())
+        return () if do_ask_for(names, filters, role) else names
 
     def _may_offer(self, framework_id: str, role: str, supply: Supply) -> bool:
         return (

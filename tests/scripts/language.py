@@ -23,7 +23,6 @@ from master.core.offers import AcceptOffers, DeclineOffers
 from master.core.requests import RequestResources
 from master.core.resizes import ResizeTask
 from master.core.roles import ReviveOffers, SuppressOffers
-from master.core.settings import Settings
 from master.core.tasks import KillByOperator, KillTasks, ReconcileTasks
 from master.core.transactions import ObserveCluster, TransactLaunches
 from master.core.updates import AcknowledgeUpdates, UpdateStatuses
@@ -295,7 +294,8 @@ class Script(Duties, Reserving, Shares):
         asked = Explain(1, role=words[0])
         if is_framework:
             asked = Explain(1, framework_id, task_id=task_id)
-        for each in explain(Settings(), self.leader.state, asked, self.leader.now_ns):
+        settings = self.leader.machine.settings
+        for each in explain(settings, self.leader.state, asked, self.leader.now_ns):
             named = f" {each.count}: {', '.join(each.examples)}" if each.count else ""
             about = self.names.framework(each.about)
             self.lines.append(self.names.translate(f"{about} {each.reason} {each.text}{named}"))

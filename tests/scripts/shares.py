@@ -4,12 +4,16 @@ from master.core.machine import Command
 from master.core.policies import SetPolicy
 from master.core.quotas import SetQuota
 from master.core.roles import SetWeight
+from master.core.settings import Settings
 from protocol.quantities import parse_quantities
 from tests.scripts.words import Options
+from tests.unit.master.leader import Leader
 
 
 class Shares:
     """Mixed into the script; it hands commands to `submit`."""
+
+    leader: Leader
 
     def submit(self, command: Command) -> None:
         raise NotImplementedError
@@ -30,3 +34,7 @@ class Shares:
         least = parse_quantities(options.get("least", ""))
         sharers = int(options.get("sharers", "1"))
         self.submit(SetPolicy(words[0], least, sharers, "open" in words, "reclaims" in words))
+
+    def do_scarce(self, words: list[str], options: Options) -> None:
+        """scarce RESOURCE…: begin with masters that are set so."""
+        self.leader = Leader.with_settings(Settings(scarce_resources=frozenset(words)))
