@@ -11,7 +11,7 @@ from master.core.holdings_view import view_bookings, view_reservations, view_vol
 from master.core.machine import Command
 from master.core.state import State
 from master.probes import MasterProbe
-from master.requests import Change, command_of
+from master.requests import Change, command_of, tell_plan
 from master.sessions import Link
 from protocol.codecs.operator import decode_operator_message, encode_operator_message
 from protocol.decision import Decision, Refused
@@ -179,7 +179,7 @@ class OperatorReceiver:
 
         def answer_plan(outcomes: Sequence[Any] | Fault) -> None:
             outcome = outcomes if isinstance(outcomes, Fault) else outcomes[0]
-            answer(outcome.reply if isinstance(outcome, Decision) else outcome)
+            answer(tell_plan(outcome) if isinstance(outcome, Decision) else outcome)
 
         command = command_of(request, peer)
         if getattr(request, "plan", False):

@@ -4,7 +4,10 @@ from typing import TypeAlias
 
 from master.core.absence import LiftGuard
 from master.core.bookings import RemoveBooking, SetBooking
+from master.core.draft import Reply, Said
 from master.core.duty import ActivateAgent, DeactivateAgent, DeclareGone, DrainAgent
+from master.core.effects import Effect
+from master.core.events import Event
 from master.core.frameworks import TeardownFramework
 from master.core.machine import Command
 from master.core.maintenance import EndWindow, ScheduleWindow
@@ -13,9 +16,11 @@ from master.core.quotas import SetQuota
 from master.core.reservations import ReserveByOperator, UnreserveByOperator
 from master.core.resizes import ResizeTask
 from master.core.roles import SetWeight
+from master.core.soft import OfferClosed
 from master.core.tasks import KillByOperator
 from master.core.volumes import ChangeVolumeByOperator
 from master.sessions import Link
+from protocol.decision import Decision
 from protocol.ids import AgentId, FrameworkId, TaskId
 from protocol.messages.framework import Reserve
 from protocol.messages.operator import ActivateAgent as ActivateCall
@@ -58,6 +63,16 @@ Change: TypeAlias = (
     | EndWindowCall
     | DutyCall
 )
+
+
+def tell_plan(decision: Decision[Event, Effect, Reply]) -> Said:
+    """Return what a command would do, in its own words or by its effect on open offers."""
+    if isinstance(decision.reply, Said):
+        return decision.reply
+    closed = sum(isinstance(each, OfferClosed) for each in decision.soft)
+    offers = "no offer" if not closed else "1 offer" if closed == 1 else f"{closed} offers"
+    change = "changed" if decision.events else "nothing to change"
+    return Said(f"{change}; {offers} taken back")
 
 
 def command_of(request: Change, peer: Link) -> Command:

@@ -29,7 +29,7 @@ struct RemoveBooking { call @0 :UInt64; bookingId @1 :Text; }
 struct KillTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; graceNs @3 :Int64; }
 struct ResizeTaskByOperator { call @0 :UInt64; frameworkId @1 :Text; taskId @2 :Text; resources @3 :V.Resources; }
 struct RemoveFramework { call @0 :UInt64; frameworkId @1 :Text; }
-struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; }   # nothing of both: none
+struct SetQuota { call @0 :UInt64; role @1 :Text; guarantee @2 :List(V.Quantity); limit @3 :List(V.Quantity); force @4 :Bool; plan @5 :Bool; }   # nothing of both: none
 struct SetPolicy { call @0 :UInt64; role @1 :Text; least @2 :List(V.Quantity); sharers @3 :UInt32; isOpen @4 :Bool; reclaims @5 :Bool; }   # how a role and all below it are offered anything; nothing: as above it
 struct ListPolicies { call @0 :UInt64; after @1 :Text; }
 struct SetWeight { call @0 :UInt64; role @1 :Text; weightMilli @2 :Int64; }

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from master.ctl.asking import ask_over, connect, list_all, run
+from master.ctl.duty import count_of, print_some
 from master.ctl.target import CommandError, Target
 from protocol.client import OperatorClient
 from protocol.messages.operator import (
@@ -11,8 +12,10 @@ from protocol.messages.operator import (
     FrameworkView,
     KillTaskByOperator,
     ListFrameworks,
+    ListOffers,
     ListRoles,
     ListTasks,
+    OfferView,
     RemoveFramework,
     SetWeight,
     TaskView,
@@ -29,17 +32,22 @@ def set_weight(target: Target, role: str, weight_milli: int) -> None:
     run(_set_weight(target, role, weight_milli))
 
 
-def remove_framework(target: Target, framework: str) -> None:
-    """Remove the framework with this id, or the only one with this name. Raises: CommandError."""
-    run(_remove_framework(target, framework))
+def remove_framework(target: Target, framework: str, *, is_plan: bool) -> None:
+    """Remove the framework with this id, or the only one with this name. Raises: CommandError.
+
+    `is_plan`: say what would become of its offers and tasks, and do nothing.
+    """
+    run(_remove_framework(target, framework, is_plan))
 
 
-def kill_tasks(target: Target, tasks: Sequence[str], grace_s: float | None) -> None:
+def kill_tasks(
+    target: Target, tasks: Sequence[str], grace_s: float | None, *, is_plan: bool
+) -> None:
     """Kill the tasks named `task` or `framework/task`.
 
     Raises: CommandError for the first that cannot be found or killed.
     """
-    run(_kill_tasks(target, tasks, grace_s))
+    run(_kill_tasks(target, tasks, grace_s, is_plan))
 
 
 async def find_task(client: OperatorClient, name: str, *, is_all: bool) -> TaskView:
@@ -83,12 +91,20 @@ def describe_removal(view: FrameworkView) -> str:
     return f"{view.framework_id}: removed; {ends}"
 
 
-async def _kill_tasks(target: Target, tasks: Sequence[str], grace_s: float | None) -> None:
+async def _kill_tasks(
+    target: Target, tasks: Sequence[str], grace_s: float | None, is_plan: bool
+) -> None:
     grace_ns = DEFAULT_GRACE_NS if grace_s is None else max(1, int(grace_s * SECOND_NS))
     client = await connect(target)
     try:
         for name in tasks:
-            status = (await find_task(client, name, is_all=False)).status
+            view = await find_task(client, name, is_all=False)
+            status = view.status
+            if is_plan:
+                where = f"{status.state.name} on {view.agent_hostname}"
+                text = f"{status.framework_id}/{status.task_id}: {where}, would be killed"
+                sys.stdout.write(f"{text}; nothing was done\n")
+                continue
             question = KillTaskByOperator(
                 framework_id=status.framework_id, task_id=status.task_id, grace_ns=grace_ns
             )
@@ -98,7 +114,7 @@ async def _kill_tasks(target: Target, tasks: Sequence[str], grace_s: float | Non
         await client.close()
 
 
-async def _remove_framework(target: Target, name: str) -> None:
+async def _remove_framework(target: Target, name: str, is_plan: bool) -> None:
     client = await connect(target)
     try:
         views = await list_all(client, ListFrameworks())
@@ -112,7 +128,22 @@ async def _remove_framework(target: Target, name: str) -> None:
             raise CommandError(
                 f"{name} is the name of {len(found)} frameworks; name one of\n{listed}"
             )
+        if is_plan:
+            await _tell_removal(client, found[0])
+            return
         await ask_over(client, RemoveFramework(framework_id=found[0].framework_id), Done)
         sys.stdout.write(f"{describe_removal(found[0])}\n")
     finally:
         await client.close()
+
+
+async def _tell_removal(client: OperatorClient, view: FrameworkView) -> None:
+    """Print what would become of a framework's offers and tasks."""
+    tasks: list[TaskView] = await list_all(client, ListTasks(framework_id=view.framework_id))
+    offers: list[OfferView] = await list_all(client, ListOffers())
+    offers = [each for each in offers if each.framework_id == view.framework_id]
+    sys.stdout.write(f"{view.framework_id} ({view.name}) would be removed; nothing was done\n")
+    sys.stdout.write(f"{count_of(len(offers), 'offer')} would be taken back\n")
+    print_some([f"{each.offer_id} of {each.hostname}" for each in offers])
+    sys.stdout.write(f"{count_of(len(tasks), 'task')} would be killed\n")
+    print_some([f"{each.status.task_id} {each.status.state.name}" for each in tasks])

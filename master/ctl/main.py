@@ -45,6 +45,7 @@ app.add_typer(reservations.app)
 app.add_typer(volumes.app, name="volume")
 app.add_typer(bookings.app, name="booking")
 
+Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]
 Count = Annotated[int, typer.Option(min=1, max=9, metavar="N")]
 Directory = Annotated[str, typer.Option("--dir", help="Where to keep all files.", metavar="DIR")]
@@ -156,6 +157,7 @@ def kill_tasks(
         float | None,
         typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL.", min=0, max=86_400),
     ] = None,
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
@@ -164,12 +166,13 @@ def kill_tasks(
     from master.ctl.actions import kill_tasks
     from master.ctl.target import find_target
 
-    kill_tasks(find_target(masters, credentials, insecure), tasks, grace)
+    kill_tasks(find_target(masters, credentials, insecure), tasks, grace, is_plan=plan)
 
 
 @app.command("teardown")
 def remove_framework(
     framework: Annotated[str, typer.Argument(metavar="FRAMEWORK", help="Its id or name.")],
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
@@ -178,7 +181,7 @@ def remove_framework(
     from master.ctl.actions import remove_framework
     from master.ctl.target import find_target
 
-    remove_framework(find_target(masters, credentials, insecure), framework)
+    remove_framework(find_target(masters, credentials, insecure), framework, is_plan=plan)
 
 
 @app.command("logs")

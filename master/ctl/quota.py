@@ -14,6 +14,7 @@ AMOUNTS = "cpus:4;mem:8GiB;ports:100"
 
 app = typer.Typer(no_args_is_help=False)
 
+Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="Such as eng or eng/search.")]
 
 
@@ -46,6 +47,7 @@ def set_quota(
         bool,
         typer.Option("--force", help="Promise more than there is; allow less than is in use."),
     ] = False,
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
@@ -53,22 +55,27 @@ def set_quota(
     """Give a role and all below it a guarantee, a limit or both, instead of those it had."""
     if not guarantee and not limit:
         raise typer.BadParameter("give --guarantee, --limit or both")
-    _set(target_of(context, masters, credentials, insecure), role, (guarantee, limit), force)
+    target = target_of(context, masters, credentials, insecure)
+    _set(target, role, (guarantee, limit), is_forced=force, is_plan=plan)
 
 
 @app.command("remove")
 def remove_quota(
     context: typer.Context,
     role: Role,
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,
 ) -> None:
     """Promise a role nothing, and bound it no more."""
-    _set(target_of(context, masters, credentials, insecure), role, ("", ""), True)
+    target = target_of(context, masters, credentials, insecure)
+    _set(target, role, ("", ""), is_forced=True, is_plan=plan)
 
 
-def _set(target: "Target", role: str, texts: tuple[str, str], is_forced: bool) -> None:
+def _set(
+    target: "Target", role: str, texts: tuple[str, str], *, is_forced: bool, is_plan: bool
+) -> None:
     from master.ctl.asking import ask, run
     from master.ctl.target import MisuseError
     from protocol.messages.operator import Done, SetQuota
@@ -82,8 +89,11 @@ def _set(target: "Target", role: str, texts: tuple[str, str], is_forced: bool) -
         except ValueError as error:
             raise MisuseError(f"{flag}: {error}") from None
         amounts.append(tuple(Quantity(name, amount) for name, amount in sorted(parsed.items())))
-    question = SetQuota(role=role, guarantee=amounts[0], limit=amounts[1], force=is_forced)
-    run(ask(target, question, Done))
+    question = SetQuota(
+        role=role, guarantee=amounts[0], limit=amounts[1], force=is_forced, plan=is_plan
+    )
+    done = run(ask(target, question, Done))
     words = [f"{what} {text}" for what, text in zip(("guarantee", "limit"), texts, strict=True)]
     said = ", ".join(word for word, text in zip(words, texts, strict=True) if text)
-    sys.stdout.write(f"{role}: {said or 'no quota'}\n")
+    planned = f"; would be {done.text}; nothing was done" if is_plan else ""
+    sys.stdout.write(f"{role}: {said or 'no quota'}{planned}\n")

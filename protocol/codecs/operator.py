@@ -596,6 +596,7 @@ _SET_QUOTA__ROLE = _SET_QUOTA["role"]
 _SET_QUOTA__GUARANTEE = _SET_QUOTA["guarantee"]
 _SET_QUOTA__LIMIT = _SET_QUOTA["limit"]
 _SET_QUOTA__FORCE = _SET_QUOTA["force"]
+_SET_QUOTA__PLAN = _SET_QUOTA["plan"]
 
 
 def read_set_quota(reader: Any) -> SetQuota:
@@ -606,6 +607,7 @@ def read_set_quota(reader: Any) -> SetQuota:
         schema.read_structs(get(_SET_QUOTA__GUARANTEE), read_quantity, 2),
         schema.read_structs(get(_SET_QUOTA__LIMIT), read_quantity, 2),
         get(_SET_QUOTA__FORCE),
+        get(_SET_QUOTA__PLAN),
     )
 
 
@@ -621,6 +623,8 @@ def write_set_quota(message: SetQuota, builder: Any) -> None:
         schema.write_structs(builder, _SET_QUOTA__LIMIT, message.limit, write_quantity)
     if message.force:
         put(_SET_QUOTA__FORCE, message.force)
+    if message.plan:
+        put(_SET_QUOTA__PLAN, message.plan)
 
 
 _SET_POLICY = _OPERATOR.SetPolicy.schema.fields

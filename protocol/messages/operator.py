@@ -159,6 +159,7 @@ class SetQuota:
     guarantee: tuple[Quantity, ...] = ()
     limit: tuple[Quantity, ...] = ()
     force: bool = False
+    plan: bool = False
 
 
 @record

@@ -65,6 +65,10 @@ def test_roles_and_frameworks_show_what_is_held(cluster: Cluster) -> None:
 def test_quota_is_set_listed_and_removed(cluster: Cluster) -> None:
     ran = cluster.quorate("quota", "set", "bounded", "--limit", "cpus:1;mem:1GiB")
     assert (ran.returncode, ran.stdout) == (0, "bounded: limit cpus:1;mem:1GiB\n")
+    planned = cluster.quorate("quota", "set", "bounded", "--limit", "cpus:2", "--plan").stdout
+    assert planned == (
+        "bounded: limit cpus:2; would be changed; no offer taken back; nothing was done\n"
+    )
     (quota,) = cluster.ask("quota")
     assert quota["limit"] == {"cpus_milli": 1000, "mem_bytes": 1 << 30}
     assert "mem:1GiB" in cluster.quorate("quota").stdout
@@ -203,6 +207,10 @@ def test_teardown_of_an_idle_framework_says_so(cluster: Cluster) -> None:
         return [each["framework_id"] for each in found]
 
     (framework,) = wait_for(look, "the framework")
+    planned = cluster.quorate("teardown", "idle", "--plan").stdout.splitlines()
+    assert planned[0] == f"{framework} (idle) would be removed; nothing was done"
+    assert planned[-1] == "0 tasks would be killed"
+    assert look() == [framework]
     assert cluster.quorate("teardown", "idle").stdout == f"{framework}: removed; it has no tasks\n"
     assert run.wait(10) == 1
 
@@ -210,6 +218,9 @@ def test_teardown_of_an_idle_framework_says_so(cluster: Cluster) -> None:
 def test_kill_ends_a_task(cluster: Cluster) -> None:
     run = cluster.run("victim", SLEEPER)
     task = cluster.running("victim-0")
+    planned = cluster.quorate("kill", "victim-0", "--plan").stdout
+    assert "victim-0: RUNNING on " in planned
+    assert planned.endswith("would be killed; nothing was done\n")
     killed = cluster.quorate("kill", "victim-0")
     assert killed.stdout == f"{task['framework_id']}/victim-0: kill requested\n"
     assert run.wait(20) == 128 + 15
