@@ -16,6 +16,7 @@ QUICK = {
     "allocator": ("--quick",),
     "etcd": ("--quick",),
     "failover": ("--quick",),
+    "full": ("--quick",),
     "launch": ("20", "20"),
     "link": ("--count", "5000"),
     "log": ("--quick",),

@@ -33,10 +33,13 @@ CLUSTER = "quorate"
 
 
 class Host:
-    """One agent without a machine: a launched task runs at once, and ends when that is known."""
+    """One agent without a machine: a launched task runs at once, and ends when that is known,
+    or stays.
+    """
 
-    def __init__(self, name: str, session: Session) -> None:
+    def __init__(self, name: str, session: Session, *, do_tasks_stay: bool = False) -> None:
         self.name = name
+        self._do_tasks_stay = do_tasks_stay
         self._session = session
         self._running: dict[int, TaskStatus] = {}
         session.on_leader = self._register
@@ -52,6 +55,8 @@ class Host:
         match message:
             case LaunchTasks(launches):
                 self._session.send_statuses([self._start(launch) for launch in launches])
+            case AcknowledgeStatuses() if self._do_tasks_stay:
+                pass
             case AcknowledgeStatuses(acknowledgements):
                 ended = [self._end(each.launch, each.sequence) for each in acknowledgements]
                 self._session.send_statuses([status for status in ended if status is not None])
@@ -92,29 +97,33 @@ def _with_end(status: TaskStatus, state: TaskState) -> TaskStatus:
     )
 
 
-async def host(target: Target, count: int) -> None:
+async def host(target: Target, count: int, first: int, do_tasks_stay: bool) -> None:
     """Be so many agents until the process is ended."""
-    credentials, rng, sessions = load_credentials(target.credentials), random.Random(1), []
-    for number in range(count):
+    credentials, rng, sessions = load_credentials(target.credentials), random.Random(first), []
+    for number in range(first, first + count):
         name = f"host-{number:05}"
         identity = LinkIdentity(LinkRole.AGENT, name, "agent", credentials, CLUSTER)
         session = Session(target.masters, identity, rng, LinkPace(), SilentProbe())
-        sessions.append(Host(name, session))
+        sessions.append(Host(name, session, do_tasks_stay=do_tasks_stay))
         session.start()
     await asyncio.get_running_loop().create_future()
 
 
-def be_hosts(target: Target, count: int) -> None:
+def be_hosts(target: Target, count: int, first: int, do_tasks_stay: bool) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(host(target, count))
+        runner.run(host(target, count, first, do_tasks_stay))
 
 
 @contextmanager
-def hosts(target: Target, count: int) -> Iterator[int]:
-    """Run so many agents in one process; yields its id."""
+def hosts(
+    target: Target, count: int, *, first: int = 0, do_tasks_stay: bool = False
+) -> Iterator[int]:
+    """Run so many agents in one process, numbered from `first`; yields its id."""
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=be_hosts, args=(target, count), daemon=True)
+    process = spawn.Process(
+        target=be_hosts, args=(target, count, first, do_tasks_stay), daemon=True
+    )
     process.start()
     try:
         yield process.pid or 0
