@@ -86,7 +86,8 @@ async def _span(reader: EntryReader, bounds: Bounds, choice: Choice) -> tuple[in
     if choice.last.isdecimal():
         last = min(last, int(choice.last))
     elif choice.last:
-        last = await _first_since(reader, bounds, parse_time("--to", choice.last) + 1) - 1
+        last_ns = parse_time("--to", choice.last, is_last=True)
+        last = await _first_since(reader, bounds, last_ns + 1) - 1
     return first, last
 
 

@@ -128,7 +128,7 @@ def _parse_until(until: str, past: Past) -> tuple[int, int | None]:
         if int(until) < past.index:
             raise _too_early(past, f"entry {past.index}")
         return int(until), None
-    return past.committed, parse_time("--until", until)
+    return past.committed, parse_time("--until", until, is_last=True)
 
 
 def _too_early(past: Past, first: str) -> CommandError:
