@@ -6,10 +6,9 @@ import typer
 from typer.core import TyperGroup
 
 from master.ctl.become import become
-from master.ctl.options import Credentials, Insecure, Masters
+from master.ctl.options import Credentials, Insecure, Masters, Plan
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="Its id, or the name of its machine.")]
-Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 
 
 class AgentGroup(TyperGroup):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan, target_of
 
 SECOND_NS = 1_000_000_000
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -64,7 +64,7 @@ def set_booking(
     kill: Annotated[
         bool, typer.Option("--kill", help="Kill tasks that are in the way when it begins.")
     ] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would do.")] = False,
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,

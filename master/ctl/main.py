@@ -20,7 +20,7 @@ from master.ctl import (
 )
 from master.ctl.become import become
 from master.ctl.log_group import app as log_group
-from master.ctl.options import Credentials, Insecure, Masters, Output
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 PANEL_DAEMONS, PANEL_TRY = "Start a part of a cluster", "Try a whole cluster on this machine"
@@ -45,7 +45,6 @@ app.add_typer(reservations.app)
 app.add_typer(volumes.app, name="volume")
 app.add_typer(bookings.app, name="booking")
 
-Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 All = Annotated[bool, typer.Option("-a", "--all", help="Ended ones too.")]
 Count = Annotated[int, typer.Option(min=1, max=9, metavar="N")]
 Directory = Annotated[str, typer.Option("--dir", help="Where to keep all files.", metavar="DIR")]

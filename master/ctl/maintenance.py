@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan, target_of
 
 TIME = "A time (2026-01-31T22:00+00:00), or from now: +90s, +30m, +2h, +3d."
 
@@ -53,9 +53,7 @@ def schedule(
             max=86_400,
         ),
     ] = 0,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Say what would happen, and do nothing.")
-    ] = False,
+    plan: Plan = False,
     masters: Masters = "",
     credentials: Credentials = "",
     insecure: Insecure = False,

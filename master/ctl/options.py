@@ -15,6 +15,7 @@ Credentials = Annotated[
     typer.Option(envvar="QUORATE_CREDENTIALS", help="File with our secret.", metavar="FILE"),
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="The masters ask for no secret.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 Output = Annotated[Literal["table", "json"], typer.Option("-o", "--output", help="How to print.")]
 
 

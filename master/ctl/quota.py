@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan, target_of
 
 if TYPE_CHECKING:
     from master.ctl.target import Target
@@ -14,7 +14,6 @@ AMOUNTS = "cpus:4;mem:8GiB;ports:100"
 
 app = typer.Typer(no_args_is_help=False)
 
-Plan = Annotated[bool, typer.Option("--plan", help="Say what would happen, and do nothing.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="Such as eng or eng/search.")]
 
 

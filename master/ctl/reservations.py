@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan
 
 if TYPE_CHECKING:
     from master.ctl.target import Target
@@ -18,7 +18,6 @@ SECOND_NS = 1_000_000_000
 app = typer.Typer()
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT")]
-Plan = Annotated[bool, typer.Option("--plan", help="Only say what it would do.")]
 
 
 @app.command("reservations")

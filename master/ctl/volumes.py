@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from master.ctl.options import Credentials, Insecure, Masters, Output, target_of
+from master.ctl.options import Credentials, Insecure, Masters, Output, Plan, target_of
 
 if TYPE_CHECKING:
     from protocol.messages.operator import ChangeVolume, VolumeView
@@ -18,7 +18,6 @@ app = typer.Typer(no_args_is_help=False)
 Agent = Annotated[str, typer.Argument(metavar="AGENT")]
 Volume = Annotated[str, typer.Argument(metavar="VOLUME")]
 Size = Annotated[str, typer.Argument(metavar="SIZE", help="Such as 20GiB.")]
-Plan = Annotated[bool, typer.Option("--plan", help="Only say what it would do.")]
 
 
 @app.callback(invoke_without_command=True)
