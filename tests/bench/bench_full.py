@@ -12,16 +12,13 @@ import psutil
 import structlog
 import uvloop
 
-from master.ctl.asking import ask_for_list
 from master.ctl.cluster import EmbeddedCluster
-from master.ctl.target import CommandError
 from protocol.messages.framework import Offer
-from protocol.messages.operator import ListAgents
 from protocol.messages.values import TaskDescription, TaskState, TaskStatus
 from protocol.resources import parse_resources
 from schedulers.driver import Driver
 from schedulers.framework import Scheduler
-from tests.bench.hosts import hosts
+from tests.bench.hosts import hosts, until_connected
 from tests.bench.launches import framework
 from tests.bench.measure import describe_place, median
 from tests.bench.places import bench_directory
@@ -29,7 +26,6 @@ from tests.bench.places import bench_directory
 MASTERS = 3
 HOSTS_IN_PROCESS = 4000  # each has a link to every master
 SETTLE_S_MAX = 300.0
-LOOK_S = 0.5
 REFUSE_S = 3600.0  # what is left over is not wanted
 CALLS_MAX = 256
 TASK = parse_resources("cpus:0.1;mem:64MiB")
@@ -119,7 +115,7 @@ async def kill_leader(cluster: EmbeddedCluster, filler: Filler, agents: int) -> 
     cluster.masters[leader].kill()
     await asyncio.wait_for(filler.served.wait(), SETTLE_S_MAX)
     await asyncio.wait_for(filler.all_told.wait(), SETTLE_S_MAX)
-    await until_connected(cluster, agents)
+    await until_connected(cluster.target, agents, SETTLE_S_MAX)
     back_s = time.monotonic()
     now = await cluster.leader()
     assert now is not None
@@ -127,20 +123,6 @@ async def kill_leader(cluster: EmbeddedCluster, filler: Filler, agents: int) -> 
     cluster.masters[leader].start()
     await cluster.settle()
     return [filler.offered_s - killed_s, filler.told_s - killed_s, back_s - killed_s, memory_mib]
-
-
-async def until_connected(cluster: EmbeddedCluster, agents: int) -> None:
-    async with asyncio.timeout(SETTLE_S_MAX):
-        while await count_connected(cluster) < agents:  # noqa: ASYNC110 – they connect elsewhere
-            await asyncio.sleep(LOOK_S)
-
-
-async def count_connected(cluster: EmbeddedCluster) -> int:
-    try:
-        views = await ask_for_list(cluster.target, ListAgents())
-    except CommandError:
-        return 0  # nobody leads
-    return sum(view.state == "connected" for view in views)
 
 
 async def bench(directory: Path, agents: int, tasks: int, rounds: int) -> None:
@@ -156,7 +138,7 @@ async def bench(directory: Path, agents: int, tasks: int, rounds: int) -> None:
             for first in range(0, agents, HOSTS_IN_PROCESS):
                 count = min(HOSTS_IN_PROCESS, agents - first)
                 stack.enter_context(hosts(cluster.target, count, first=first, do_tasks_stay=True))
-            await until_connected(cluster, agents)
+            await until_connected(cluster.target, agents, SETTLE_S_MAX)
             print(f"{agents} agents connected in {time.monotonic() - began_s:.1f} s", flush=True)
             driver = Driver(framework(cluster.target), filler)
             running = asyncio.ensure_future(driver.run())

@@ -11,12 +11,10 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from master.ctl.asking import ask_for_list
 from master.ctl.cluster import EmbeddedCluster
-from protocol.messages.operator import ListAgents
 from protocol.resources import parse_resources
 from schedulers.driver import Driver
-from tests.bench.hosts import hosts
+from tests.bench.hosts import hosts, until_connected
 from tests.bench.launches import Launches, LaunchScheduler, Seen, framework
 from tests.bench.measure import cpu_s, median, percentile
 from tests.bench.places import bench_directory
@@ -112,7 +110,7 @@ async def bench_simulated(directory: Path, agents: int, runs: int, lasts_s: floa
     try:
         await cluster.start()
         with hosts(cluster.target, agents) as pid:
-            await _connected(cluster, agents)
+            await until_connected(cluster.target, agents, SETTLE_S_MAX)
             scheduler = LaunchScheduler(("run",), SIMULATED_TASK)
             bench = Bench(cluster, (pid,))
             async with scheduling(cluster, scheduler):
@@ -143,17 +141,6 @@ async def bench_real(directory: Path, runs: int, lasts_s: float) -> None:
                 print(describe(f"{name}, {shape.under_way} at a time", found), flush=True)
     finally:
         await cluster.stop()
-
-
-async def _connected(cluster: EmbeddedCluster, agents: int) -> None:
-    async with asyncio.timeout(SETTLE_S_MAX):
-        while await _count_connected(cluster) < agents:  # noqa: ASYNC110 – they connect elsewhere
-            await asyncio.sleep(0.1)
-
-
-async def _count_connected(cluster: EmbeddedCluster) -> int:
-    views = await ask_for_list(cluster.target, ListAgents())
-    return sum(view.state == "connected" for view in views)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ import uvloop
 
 from agent.probes import SilentProbe
 from agent.session import Session
-from master.ctl.target import Target
+from master.ctl.asking import ask_for_list
+from master.ctl.target import CommandError, Target
 from protocol.credentials import load_credentials
 from protocol.handshake import LinkIdentity
 from protocol.links import LinkPace
@@ -25,11 +26,13 @@ from protocol.messages.agent import (
     RegisterAgent,
 )
 from protocol.messages.link import LinkRole
+from protocol.messages.operator import ListAgents
 from protocol.messages.values import TaskState, TaskStatus
 from protocol.resources import parse_resources
 
 RESOURCES = parse_resources("cpus:64;mem:256GiB")
 CLUSTER = "quorate"
+LOOK_S = 0.1
 
 
 class Host:
@@ -130,3 +133,18 @@ def hosts(
     finally:
         process.kill()
         process.join()
+
+
+async def until_connected(target: Target, agents: int, at_most_s: float) -> None:
+    """Return once the leader has links to so many agents. Raises: TimeoutError."""
+    async with asyncio.timeout(at_most_s):
+        while await _count_connected(target) < agents:  # noqa: ASYNC110 – they connect elsewhere
+            await asyncio.sleep(LOOK_S)
+
+
+async def _count_connected(target: Target) -> int:
+    try:
+        views = await ask_for_list(target, ListAgents())
+    except CommandError:
+        return 0  # nobody leads
+    return sum(view.state == "connected" for view in views)
