@@ -103,12 +103,12 @@ class Wishes:
 
         Filters ask for it, too; and a reservation opens its agent to its role.
         """
+        if not self._settings.scarce_resources or supply.reserved:
+            return ()
         agent = self._state.agents[AgentId(supply.agent_id)]
         names = scarce_of(agent, self._settings.scarce_resources)
-        if not names or supply.reserved:
-            return ()
         filters = self._state.soft.filters.get(FrameworkId(framework_id), ())
-        return () if do_ask_for(names, filters, role) else names
+        return () if not names or do_ask_for(names, filters, role) else names
 
     def _may_offer(self, framework_id: str, role: str, supply: Supply) -> bool:
         return (
